@@ -1,0 +1,166 @@
+//! The lock under a user's guard.
+
+#![allow(unsafe_code, reason = "links an entry into the kernel's list, and views the lock's words")]
+
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+use super::word::{self, Taken};
+use crate::deadline::Deadline;
+use crate::robust::{ENTRY_AFTER_WORD, Entry, MOST_LINKED, Thread};
+use crate::segment::{Plain, Segment};
+
+/// The last bytes of a segment: a lock word with room for what libc may write behind it.
+///
+/// | offset | bytes | field | written by |
+/// |---|---|---|---|
+/// | 0 | 8 | `word` | lockers and the kernel, see [`super::word`] |
+/// | 8 | 4 | `mark` | the owner: what the next owner must know (poison) |
+/// | 12 | 12 | unused | nobody |
+/// | 24 | 8 | `libc` | libc's back pointers, which nobody reads |
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Tail {
+    word: AtomicU64,
+    mark: AtomicU32,
+    unused: [AtomicU32; 3],
+    libc: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Tail>() == ENTRY_AFTER_WORD);
+
+// SAFETY: atomics only; every value of the word is a state of the protocol, zero is "free".
+unsafe impl Plain for Tail {}
+
+/// The start of the private page behind a segment: the entry of its lock.
+///
+/// It directly follows the [`Tail`] in the address space, at the distance that the kernel uses, but
+/// belongs to this process alone. So no peer can send the kernel or libc, or this code, anywhere.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Link {
+    entry: Entry,
+    held: AtomicBool,
+}
+
+impl Link {
+    /// Says whether a thread of this process has the lock: the mapping must stay then.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Relaxed)
+    }
+}
+
+/// Why a linked lock was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Another thread has it, still, at the deadline.
+    Busy,
+    /// This thread has it already.
+    Mine,
+    /// This thread has as many locks as the kernel looks after.
+    TooMany,
+}
+
+/// What the owner of a linked lock holds. Give it back to [`LinkedLock::unlock`].
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    taken: Taken,
+}
+
+impl Hold {
+    /// Says whether the previous owner died holding the lock.
+    #[must_use]
+    pub fn owner_died(&self) -> bool {
+        self.taken.owner_died
+    }
+}
+
+/// The lock at the end of a segment, with as many held at a time as a user likes (1,900 a thread).
+///
+/// A thread's locks form the chain of its robust list. Unlike a process-shared pthread mutex this
+/// keeps no pointer in shared memory, and the line that lockers fight for holds the word alone.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkedLock<'a> {
+    segment: &'a Segment,
+}
+
+impl<'a> LinkedLock<'a> {
+    /// Returns the lock of this segment: there is one in each, free at first.
+    #[must_use]
+    pub fn of(segment: &'a Segment) -> Self {
+        Self { segment }
+    }
+
+    /// Takes the lock, sleeping until the deadline while another has it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotTaken`] says why not.
+    #[inline]
+    pub fn lock_until(self, deadline: Deadline) -> Result<Hold, NotTaken> {
+        self.take(|word, me| word::acquire(word, me, self.segment.spin(), deadline))
+    }
+
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`NotTaken`] says why not.
+    #[inline]
+    pub fn try_lock(self) -> Result<Hold, NotTaken> {
+        self.take(word::try_acquire)
+    }
+
+    #[inline]
+    fn take(
+        self,
+        acquire: impl FnOnce(&AtomicU64, Thread) -> Option<Taken>,
+    ) -> Result<Hold, NotTaken> {
+        let me = Thread::current();
+        let (tail, link) = (self.segment.tail(), self.segment.link());
+        if word::owner(&tail.word) == me.tid() {
+            return Err(NotTaken::Mine);
+        }
+        if me.linked() >= MOST_LINKED {
+            return Err(NotTaken::TooMany);
+        }
+        me.announce(tail.word.as_ptr().cast());
+        let taken = acquire(&tail.word, me);
+        if taken.is_some() {
+            // Relaxed: read when the mapping goes, by who has the only handle.
+            link.held.store(true, Relaxed);
+            // SAFETY: the segment stays mapped while `held` is set; its link lies behind its tail.
+            unsafe { me.link(&link.entry) };
+        }
+        me.settle();
+        taken.map(|taken| Hold { taken }).ok_or(NotTaken::Busy)
+    }
+
+    /// Gives the lock up. In the child of a fork, whose copy of a guard owns nothing, does nothing.
+    #[inline]
+    pub fn unlock(self, hold: Hold) {
+        let me = Thread::current();
+        if hold.taken.word & word::OWNER != u64::from(me.tid()) {
+            return;
+        }
+        let (tail, link) = (self.segment.tail(), self.segment.link());
+        me.announce(tail.word.as_ptr().cast());
+        // SAFETY: whatever this thread has linked is kept mapped, see `take`.
+        unsafe { me.unlink(&link.entry) };
+        link.held.store(false, Relaxed);
+        word::release(&tail.word, hold.taken);
+        me.settle();
+    }
+
+    /// Returns the word beside the lock, for its owner to leave marks in. Zero at first.
+    #[must_use]
+    pub fn mark(self) -> &'a AtomicU32 {
+        &self.segment.tail().mark
+    }
+
+    /// Returns the thread id of the owner, or 0.
+    #[must_use]
+    pub fn owner(self) -> u32 {
+        word::owner(&self.segment.tail().word)
+    }
+}
