@@ -1,0 +1,46 @@
+//! Permits are shared by processes.
+
+use proc_semaphore::Semaphore;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use testkit::{SharedPage, fork, watchdog};
+
+#[test]
+fn two_processes_take_turns() {
+    let _dog = watchdog(Duration::from_secs(60));
+    let (ping, pong) = (Semaphore::new(0).unwrap(), Semaphore::new(0).unwrap());
+    let page = SharedPage::new(1);
+    let child = fork(|| {
+        for round in 0..2_000 {
+            ping.acquire();
+            assert_eq!(page[0].fetch_add(1, SeqCst), 2 * round);
+            pong.release().unwrap();
+        }
+    });
+    for round in 0..2_000 {
+        ping.release().unwrap();
+        pong.acquire();
+        assert_eq!(page[0].fetch_add(1, SeqCst), 2 * round + 1);
+    }
+    child.assert_ok();
+}
+
+#[test]
+fn no_permit_is_lost_or_made_between_four_processes() {
+    let _dog = watchdog(Duration::from_secs(60));
+    let semaphore = Semaphore::new(2).unwrap();
+    let page = SharedPage::new(1);
+    let body = || {
+        for _ in 0..5_000 {
+            semaphore.acquire();
+            assert!(page[0].fetch_add(1, SeqCst) < 2);
+            page[0].fetch_sub(1, SeqCst);
+            semaphore.release().unwrap();
+        }
+    };
+    let children: Vec<_> = (0..4).map(|_| fork(body)).collect();
+    for child in children {
+        child.assert_ok();
+    }
+    assert_eq!(semaphore.value(), 2);
+}
