@@ -1,0 +1,152 @@
+//! What can go wrong with a pool, with handing it a task, and with a task.
+
+use std::fmt;
+
+use proc_spawn::call::{CodecError, Fault};
+use proc_spawn::{ExitStatus, PanicInfo, SpawnError};
+
+multiproc_core::opaque_error! {
+    /// A pool could not be made, or is in no state for what was asked: which, and why.
+    pub struct Error;
+}
+
+/// Why a task was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The pool was closed or terminated.
+    Closed,
+    /// The pool's workers end before they are ready, again and again; the text says how.
+    Broken(String),
+    /// The arguments could not be encoded; the text says why.
+    Encode(String),
+    /// The function cannot be named to another process; the text says why.
+    Function(String),
+}
+
+impl SubmitError {
+    pub(crate) fn function(error: SpawnError) -> Self {
+        Self::Function(error.to_string())
+    }
+
+    pub(crate) fn encode(error: CodecError) -> Self {
+        Self::Encode(error.to_string())
+    }
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the pool takes no tasks any more"),
+            Self::Broken(why) => write!(f, "the workers of the pool do not become ready: {why}"),
+            Self::Encode(why) => write!(f, "the arguments of the task cannot be sent: {why}"),
+            Self::Function(why) => write!(f, "the function of the task cannot be sent: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for SubmitError {}
+
+/// Why a task has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// Its function panicked, with this message, there. The worker lives.
+    Panicked(PanicInfo),
+    /// The worker that had begun it died: killed, crashed, or exited.
+    WorkerDied(WorkerDied),
+    /// The worker could not decode the arguments, so the function never ran.
+    Rejected(String),
+    /// The result could not be encoded by the worker, or not be decoded here.
+    Result(String),
+    /// The pool was terminated before the task was done.
+    Terminated,
+    /// It was not taken, or the pool broke while it was waiting.
+    Submit(SubmitError),
+    /// The operating system did not let us send it; the text says why.
+    Io(String),
+    /// Its result was returned before, by an earlier [`get_timeout`](crate::Handle::get_timeout).
+    Taken,
+}
+
+impl TaskError {
+    pub(crate) fn from_fault(fault: Fault) -> Self {
+        match fault {
+            Fault::Panicked(panic) => Self::Panicked(panic),
+            Fault::Rejected(why) => Self::Rejected(why),
+            other => Self::Result(other.to_string()),
+        }
+    }
+
+    pub(crate) fn result(error: CodecError) -> Self {
+        Self::Result(error.to_string())
+    }
+
+    /// Returns the panic in which the task ended, if it did.
+    #[must_use]
+    pub fn panic(&self) -> Option<&PanicInfo> {
+        match self {
+            Self::Panicked(panic) => Some(panic),
+            _ => None,
+        }
+    }
+
+    /// Returns how the worker ended under the task, if it did.
+    #[must_use]
+    pub fn worker_died(&self) -> Option<&WorkerDied> {
+        match self {
+            Self::WorkerDied(died) => Some(died),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => write!(f, "the task panicked: {panic}"),
+            Self::WorkerDied(died) => died.fmt(f),
+            Self::Rejected(why) => write!(f, "the task was rejected by its worker: {why}"),
+            Self::Result(why) => write!(f, "the result of the task is unusable: {why}"),
+            Self::Terminated => f.write_str("the pool was terminated before the task was done"),
+            Self::Submit(error) => error.fmt(f),
+            Self::Io(why) => write!(f, "the task could not be sent to a worker: {why}"),
+            Self::Taken => f.write_str("the result of the task was taken before"),
+        }
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+impl From<SubmitError> for TaskError {
+    fn from(error: SubmitError) -> Self {
+        Self::Submit(error)
+    }
+}
+
+/// How a worker ended in the middle of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerDied {
+    pub(crate) pid: u32,
+    pub(crate) status: ExitStatus,
+}
+
+impl WorkerDied {
+    /// Returns the worker's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns how it ended: which signal, which exit code.
+    #[must_use]
+    pub fn status(&self) -> ExitStatus {
+        self.status
+    }
+}
+
+impl fmt::Display for WorkerDied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the worker (process {}) died in the task: {}", self.pid, self.status)
+    }
+}
