@@ -51,19 +51,17 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wait {
 /// Only the first [`MAX_WAIT`] words are watched.
 pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Option<usize> {
     let words = &words[..words.len().min(MAX_WAIT)];
-    let waiters: Vec<futex::Wait> = words
-        .iter()
-        .map(|(word, expected)| {
-            let mut wait = futex::Wait::new();
-            wait.val = u64::from(*expected);
-            wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
-            wait.flags = WaitFlags::SIZE_U32;
-            wait
-        })
-        .collect();
+    // On the stack: callers are in sections, where a user's allocator has no place.
+    let mut waiters = [futex::Wait::new(); MAX_WAIT];
+    for (wait, (word, expected)) in waiters.iter_mut().zip(words) {
+        wait.val = u64::from(*expected);
+        wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
+        wait.flags = WaitFlags::SIZE_U32;
+    }
+    let waiters = &waiters[..words.len()];
     let until = deadline.timespec();
     loop {
-        match futex::waitv(&waiters, WaitvFlags::empty(), until.as_ref(), ClockId::Monotonic) {
+        match futex::waitv(waiters, WaitvFlags::empty(), until.as_ref(), ClockId::Monotonic) {
             Ok(index) => return Some(index),
             Err(Errno::INTR) => {}
             Err(Errno::TIMEDOUT) => return None,

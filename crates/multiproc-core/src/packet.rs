@@ -21,7 +21,7 @@ use head::{Head, invalid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    self, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
     sendmsg, socketpair,
 };
@@ -42,6 +42,9 @@ pub const MAX_FDS: usize = 252;
 /// The kernel holds a packet in at most 17 loose pages and one contiguous block; up to this size
 /// the block is at most 32 KiB, which it also finds when memory is fragmented.
 pub const INLINE_MAX: usize = 96 * 1024;
+
+/// Up to this length a packet is copied together before it is sent.
+const SHORT: usize = 512;
 
 const CONTROL: usize = rustix::cmsg_space!(ScmRights(MAX_FDS + 1));
 
@@ -148,6 +151,15 @@ fn post(
 ) -> Result<(), Errno> {
     let head = head.to_bytes();
     let iov = [IoSlice::new(&head), IoSlice::new(inline)];
+    // A short packet is cheaper copied together here than gathered by the kernel.
+    let mut short = [0; SHORT];
+    let short = if fds.is_empty() && Head::LEN + inline.len() <= SHORT {
+        short[..Head::LEN].copy_from_slice(&head);
+        short[Head::LEN..Head::LEN + inline.len()].copy_from_slice(inline);
+        Some(&short[..Head::LEN + inline.len()])
+    } else {
+        None
+    };
     let mut space = [MaybeUninit::uninit(); CONTROL];
     let mut control = SendAncillaryBuffer::default();
     if !fds.is_empty() {
@@ -161,7 +173,11 @@ fn post(
         flags |= SendFlags::DONTWAIT;
     }
     loop {
-        match sendmsg(socket, &iov, &mut control, flags) {
+        let sent = match short {
+            Some(packet) => net::send(socket, packet, flags),
+            None => sendmsg(socket, &iov, &mut control, flags),
+        };
+        match sent {
             // A packet is taken whole or not at all.
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}

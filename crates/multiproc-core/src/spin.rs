@@ -43,10 +43,11 @@ impl Spin {
             return ready();
         }
         let nanos = self.nanos.load(Ordering::Relaxed);
-        let found = look(nanos, &mut ready) || yields(&mut ready);
+        let found = look(nanos, &mut ready);
+        // What came with a yield came because we stopped looking: the peer needed our CPU.
         let next = if found { nanos * 2 } else { nanos / 2 };
         self.nanos.store(next.clamp(LEAST, MOST), Ordering::Relaxed);
-        found
+        found || yields(&mut ready)
     }
 }
 

@@ -14,6 +14,7 @@ fn bytes(len: usize) -> Vec<u8> {
 
 #[test]
 fn bodies_around_the_inline_limit_arrive_as_they_were_sent() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     for len in [0, 1, 23, 4096, INLINE_MAX - 1, INLINE_MAX, INLINE_MAX + 1, 3 << 20] {
         let body = bytes(len);
@@ -26,6 +27,7 @@ fn bodies_around_the_inline_limit_arrive_as_they_were_sent() {
 
 #[test]
 fn descriptors_arrive_in_order_and_closed_on_exec_beside_every_kind_of_body() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
     for (len, count) in [(0, 1), (10, MAX_FDS), (INLINE_MAX + 1, MAX_FDS)] {
@@ -44,6 +46,7 @@ fn descriptors_arrive_in_order_and_closed_on_exec_beside_every_kind_of_body() {
 
 #[test]
 fn one_descriptor_too_many_is_refused_with_both_numbers() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     let fds = vec![a.as_fd(); MAX_FDS + 1];
     let error = send(a.as_fd(), 0, &[], &fds, Deadline::NEVER).unwrap_err();
@@ -54,6 +57,7 @@ fn one_descriptor_too_many_is_refused_with_both_numbers() {
 
 #[test]
 fn a_small_socket_buffer_only_moves_more_into_the_memfd() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     set_socket_send_buffer_size(&a, 1).unwrap();
     for len in [60_000, INLINE_MAX + 1] {
@@ -65,6 +69,7 @@ fn a_small_socket_buffer_only_moves_more_into_the_memfd() {
 
 #[test]
 fn a_full_socket_times_out_and_then_goes_on() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     let mut sent = 0;
     let error = loop {
@@ -83,6 +88,7 @@ fn a_full_socket_times_out_and_then_goes_on() {
 
 #[test]
 fn large_messages_are_not_made_while_one_waits_to_be_received() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     let body = bytes(INLINE_MAX * 2);
     send(a.as_fd(), 1, &body, &[], soon()).unwrap();
@@ -95,6 +101,7 @@ fn large_messages_are_not_made_while_one_waits_to_be_received() {
 
 #[test]
 fn what_was_sent_before_the_close_arrives_before_the_end() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     // Unread in `a` when it is closed: the kernel then reports a reset once, on both operations.
     send(b.as_fd(), 9, &[9], &[], soon()).unwrap();
@@ -111,6 +118,7 @@ fn what_was_sent_before_the_close_arrives_before_the_end() {
 
 #[test]
 fn a_reset_does_not_hide_what_was_received_first() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     send(b.as_fd(), 9, &[9], &[], soon()).unwrap();
     send(a.as_fd(), 1, &[1], &[], soon()).unwrap();
@@ -121,6 +129,7 @@ fn a_reset_does_not_hide_what_was_received_first() {
 
 #[test]
 fn too_long_for_the_limit_is_said_before_memory_is_asked_for() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     for len in [11, INLINE_MAX + 1] {
         send(a.as_fd(), 0, &bytes(len), &[], soon()).unwrap();
@@ -133,6 +142,7 @@ fn too_long_for_the_limit_is_said_before_memory_is_asked_for() {
 
 #[test]
 fn a_buffer_takes_what_fits_and_gives_back_whole_what_does_not() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     let mut buf = vec![0; INLINE_MAX + 500];
     for room in [0, 100, 2 * INLINE_MAX / 3, INLINE_MAX, INLINE_MAX + 500] {
@@ -157,6 +167,7 @@ fn a_buffer_takes_what_fits_and_gives_back_whole_what_does_not() {
 
 #[test]
 fn a_decoder_may_receive_another_message() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     send(a.as_fd(), 1, b"outer", &[], soon()).unwrap();
     send(a.as_fd(), 2, b"inner", &[], soon()).unwrap();
@@ -169,6 +180,7 @@ fn a_decoder_may_receive_another_message() {
 
 #[test]
 fn waiting_to_read_times_out_and_sees_a_message() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     let start = std::time::Instant::now();
     assert!(!wait_readable(b.as_fd(), soon()).unwrap());
@@ -180,6 +192,7 @@ fn waiting_to_read_times_out_and_sees_a_message() {
 
 #[test]
 fn a_socket_that_somebody_made_non_blocking_still_waits() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(60));
     let (a, b) = pair().unwrap();
     rustix::io::ioctl_fionbio(&a, true).unwrap();
     rustix::io::ioctl_fionbio(&b, true).unwrap();
