@@ -1,0 +1,72 @@
+//! What becomes of the children when this process exits in an orderly way.
+//!
+//! Runs when `main` returns or panics, and on `std::process::exit` from any thread. When the
+//! process dies in another way nothing of it runs; then the tie ends the children.
+#![allow(unsafe_code, reason = "registers a function with the C library")]
+
+use crate::child::{self, This};
+use crate::registry::{self, Child, wait_for};
+use multiproc_core::deadline::Deadline;
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::Signal;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+/// How long a daemon may take to follow SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Registers the hook, the first time.
+pub(crate) fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the function takes nothing and does not unwind. If it cannot be registered (no
+        // memory), the children end with us, by the tie.
+        unsafe { libc::atexit(at_exit) };
+    });
+}
+
+/// Ends the daemons, then waits for the others.
+///
+/// No thread-local with a destructor may be used in here: those of the exiting thread are gone.
+extern "C" fn at_exit() {
+    let grace = Deadline::after(GRACE);
+    for daemon in attached().iter().filter(|child| child.is_daemon()) {
+        let _ = daemon.signal("terminate", Signal::TERM);
+    }
+    // In a child whose parent dies meanwhile, nobody is interested in our children any more.
+    let parent = child::this().filter(|this| !this.is_detached());
+    loop {
+        let children = attached();
+        let daemons = children.iter().any(|child| child.is_daemon());
+        if children.is_empty() {
+            return;
+        }
+        // Asked once: a daemon that is not killed below must not be waited for without end.
+        let late = grace.has_passed();
+        if daemons && late {
+            // Also those that another thread started in the meantime.
+            for daemon in children.iter().filter(|child| child.is_daemon()) {
+                let _ = daemon.signal("kill", Signal::KILL);
+            }
+        }
+        let mut fds: Vec<_> = children
+            .iter()
+            .map(|child| PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN))
+            .collect();
+        if let Some(parent) = parent {
+            // Only the hang-up, which is always reported.
+            fds.push(PollFd::from_borrowed_fd(parent.control(), PollFlags::empty()));
+        }
+        wait_for(&mut fds, if daemons && !late { grace } else { Deadline::NEVER });
+        if parent.is_some_and(|parent| !This::parent_is_alive(parent)) {
+            // Not by `exit`, in which we are: as the tie would have done a moment earlier.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+        }
+    }
+}
+
+fn attached() -> Vec<Arc<Child>> {
+    let mut children = registry::living();
+    children.retain(|child| !child.is_detached());
+    children
+}

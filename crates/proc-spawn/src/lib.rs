@@ -1,0 +1,94 @@
+//! Start functions in processes of their own, with typed results and typed deaths.
+//!
+//! ```
+//! use proc_spawn::spawn;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let workers: Vec<_> = (1..=3u64)
+//!         .map(|n| spawn((n, "cubed".to_string()), |n, word| format!("{n} {word}: {}", n.pow(3))))
+//!         .collect::<Result<_, _>>()?;
+//!     for worker in workers {
+//!         println!("{}", worker.join()?);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! That is all: no line at the top of `main`, no attribute, no macro. A new process is this
+//! program, executed again and caught before its `main` by a constructor of this crate; it is sent
+//! the name of the function and the arguments, and sends back what the function returns. It shares
+//! no memory with its parent, so it can crash, leak, be limited and be killed alone.
+//!
+//! - **What runs**: functions and closures that capture nothing, of up to twelve parameters
+//!   ([`spawn()`]), or a value with a `run` method ([`Task`]).
+//! - **What travels**: whatever serde can write and read, in both directions and of any size, and
+//!   the handles of this family of crates (`duplex-pipe`, `shm-queue`, `proc-lock`,
+//!   `proc-semaphore`). Large byte buffers are fastest as `String` or with `serde_bytes`: serde
+//!   takes a `Vec<u8>` byte by byte.
+//! - **How it ends**: [`Process::join`] returns the function's result, or a [`JoinError`] that has
+//!   the panic with message and place, the exit code, or the signal.
+//!
+//! # Who outlives whom
+//!
+//! | | a process | a [daemon](Builder::daemon) | a [detached](Builder::detached) one |
+//! | --- | --- | --- | --- |
+//! | its parent exits in order (also by panic or `exit`) | is waited for | is ended | lives on |
+//! | its parent is killed | is killed | is killed | lives on |
+//! | its handle is dropped | lives on | lives on | lives on |
+//! | may start processes itself | yes | no | yes |
+//!
+//! The kernel does the killing, at once and at any depth. Two limits: a program that a process puts
+//! in its own place (`exec`) is not tied to the parent, and a copy of the parent that was made by a
+//! bare `fork` counts as the parent.
+//!
+//! # What a started process has
+//!
+//! - The arguments, environment, working directory, limits and process group of its parent, so
+//!   Ctrl-C in a terminal reaches both. No signal is blocked.
+//! - `/dev/null` as standard input, its parent's standard output and error, one socket, and the
+//!   descriptors of the handles that it was sent; nothing else that its parent had open.
+//! - Its own standard output: nothing that a test runner captures in the parent.
+//!
+//! It leaves through `exit`: standard output is flushed, exit handlers run, threads that its
+//! function left running end with it. It never reaches `main`: when it cannot start it says so in
+//! one line on standard error and exits with code 71.
+//!
+//! # Where it works
+//!
+//! Linux with `/proc`, in programs, tests, doc tests, benches and examples alike, with threads
+//! running or not; linked statically or dynamically, with `panic = "abort"` too. It refuses to
+//! start anything ([`SpawnError`]) in set-uid programs, from within a shared object such as a
+//! Python extension, and in a program that was started through the loader (`ld.so ./program`).
+
+mod args;
+mod boot;
+mod builder;
+pub mod call;
+mod child;
+mod cpus;
+mod error;
+mod exit;
+mod image;
+mod info;
+mod message;
+mod panics;
+mod process;
+mod registry;
+mod start;
+mod status;
+mod task;
+mod tie;
+
+pub use args::{Args, FnPointer};
+pub use boot::init;
+pub use builder::{Builder, spawn, start};
+pub use cpus::cpu_count;
+pub use error::{Error, JoinError, SpawnError};
+pub use info::{
+    ActiveChild, ParentProcess, ProcessInfo, active_children, current_process, parent_process,
+};
+pub use panics::{Location, PanicInfo};
+pub use process::Process;
+pub use start::StartMethod;
+pub use status::ExitStatus;
+pub use task::Task;

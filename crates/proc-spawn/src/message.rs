@@ -1,0 +1,159 @@
+//! What the two processes say to each other: one start message down, one report up.
+//!
+//! Both run the same file, so there are no versions, only checks. The start message is the encoded
+//! arguments, then the [`Order`], then a fixed foot that holds the order's length and hash: the
+//! arguments are encoded first and large, and are never moved.
+
+use crate::call::{Call, Encoded, Fault, Key, plain_hash};
+use crate::image::Program;
+use multiproc_core::packet::Packet;
+use serde::{Deserialize, Serialize};
+
+const START: u32 = 0x7370_0001;
+const MAGIC: u64 = 0x5f1d_88c3_70b6_e42a;
+const FOOT: usize = 24;
+
+/// What the child is told beside its arguments.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) program: Program,
+    pub(crate) key: Key,
+    pub(crate) call: Call,
+    pub(crate) fds: u32,
+    pub(crate) name: String,
+    /// The part of a default name that tells whose child it is: `1:2` is the second of the first.
+    pub(crate) identity: String,
+    pub(crate) daemon: bool,
+    pub(crate) detached: bool,
+    pub(crate) parent_pid: u32,
+    pub(crate) parent_name: String,
+}
+
+/// Appends the order to the encoded arguments; returns the message's kind and body.
+pub(crate) fn write_start(order: &Order, args: Vec<u8>) -> Result<(u32, Vec<u8>), String> {
+    let start = args.len();
+    let mut body = postcard::to_extend(order, args).map_err(|error| error.to_string())?;
+    let (len, hash) = (body.len() - start, plain_hash(&body[start..]));
+    body.extend_from_slice(&(len as u64).to_le_bytes());
+    body.extend_from_slice(&hash.to_le_bytes());
+    body.extend_from_slice(&MAGIC.to_le_bytes());
+    Ok((START, body))
+}
+
+/// Takes the start message apart; what is left of the packet's body are the arguments.
+pub(crate) fn read_start(packet: &mut Packet) -> Result<Order, &'static str> {
+    let body = &mut packet.body;
+    let Some(foot) = body.len().checked_sub(FOOT) else { return Err("it is too short") };
+    let word = |index: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&body[foot + 8 * index..][..8]);
+        u64::from_le_bytes(word)
+    };
+    if packet.kind != START || word(2) != MAGIC {
+        return Err("it is none of ours");
+    }
+    let len = usize::try_from(word(0)).unwrap_or(usize::MAX);
+    let Some(start) = foot.checked_sub(len) else { return Err("it is cut off") };
+    let order = &body[start..foot];
+    if plain_hash(order) != word(1) {
+        return Err("it was garbled on the way");
+    }
+    let Ok((order, [])) = postcard::take_from_bytes::<Order>(order) else {
+        return Err("it is of another make");
+    };
+    if order.fds as usize != packet.fds.len() {
+        return Err("it carries another number of descriptors than it says");
+    }
+    body.truncate(start);
+    Ok(order)
+}
+
+/// The kind of the message, empty, by which a detached process says that it runs.
+pub(crate) const STARTED: u32 = 0x7370_0002;
+const RESULT: u32 = 0x7370_0010;
+const FAULT: u32 = 0x7370_0011;
+
+/// Returns kind and body of the report on what the child's function did.
+pub(crate) fn write_report(outcome: &Result<Encoded, Fault>) -> (u32, std::borrow::Cow<'_, [u8]>) {
+    match outcome {
+        Ok(result) => (RESULT, result.bytes.as_slice().into()),
+        // Texts and numbers: encoding them cannot fail, and an empty report is told as garbled.
+        Err(fault) => (FAULT, postcard::to_stdvec(fault).unwrap_or_default().into()),
+    }
+}
+
+/// Takes a report apart: the encoded result or the fault, or why it is neither.
+pub(crate) fn read_report(packet: Packet) -> Result<Result<Packet, Fault>, String> {
+    match packet.kind {
+        RESULT => Ok(Ok(packet)),
+        FAULT => match postcard::take_from_bytes::<Fault>(&packet.body) {
+            Ok((fault, [])) => Ok(Err(fault)),
+            _ => Err("its report was garbled".into()),
+        },
+        other => Err(format!("its report is of the unknown kind {other:#x}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet() -> Packet {
+        let order = Order {
+            program: Program::of_this_process().unwrap(),
+            key: [1, 2],
+            call: Call::apply::<(), ()>(|| ()).unwrap(),
+            fds: 0,
+            name: "n".into(),
+            identity: "1".into(),
+            daemon: false,
+            detached: false,
+            parent_pid: 1,
+            parent_name: "p".into(),
+        };
+        let (kind, body) = write_start(&order, b"args".to_vec()).unwrap();
+        Packet { kind, body, fds: Vec::new() }
+    }
+
+    #[test]
+    fn the_start_message_survives_and_leaves_the_arguments() {
+        let mut packet = packet();
+        assert_eq!(read_start(&mut packet).unwrap().name, "n");
+        assert_eq!(packet.body, b"args");
+    }
+
+    #[test]
+    fn every_flipped_bit_behind_the_arguments_is_found() {
+        let whole = packet().body;
+        for bit in 8 * 4..8 * whole.len() {
+            let mut packet = packet();
+            packet.body[bit / 8] ^= 1 << (bit % 8);
+            assert!(read_start(&mut packet).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_report_that_is_none_is_an_error_and_no_panic() {
+        let report =
+            |kind, body: &[u8]| read_report(Packet { kind, body: body.to_vec(), fds: Vec::new() });
+        assert!(report(RESULT + 7, b"").unwrap_err().contains("unknown kind"));
+        assert!(report(FAULT, b"").unwrap_err().contains("garbled"));
+        assert!(report(FAULT, &[0xff; 40]).unwrap_err().contains("garbled"));
+        let fault = Fault::Rejected("why".into());
+        let outcome = Err(fault.clone());
+        let (kind, body) = write_report(&outcome);
+        assert_eq!(report(kind, &body).unwrap().unwrap_err(), fault);
+        let longer = [&body[..], b"x"].concat();
+        assert!(report(kind, &longer).is_err());
+    }
+
+    #[test]
+    fn every_shorter_message_is_refused() {
+        let whole = packet().body;
+        for len in 0..whole.len() {
+            let mut packet = packet();
+            packet.body.truncate(len);
+            assert!(read_start(&mut packet).is_err(), "{len} bytes");
+        }
+    }
+}
