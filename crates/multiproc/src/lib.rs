@@ -1,0 +1,165 @@
+//! Python's `multiprocessing` for Rust on Linux: processes, locks, semaphores, queues, pipes, pools.
+//!
+//! ```
+//! use multiproc::{Mutex, spawn};
+//!
+//! let total = Mutex::new(0u64)?;
+//! let children: Vec<_> = (1..=3u64)
+//!     .map(|n| spawn((n, total.clone()), |n, total| *total.lock().unwrap() += n))
+//!     .collect::<Result<_, _>>()?;
+//! for child in children {
+//!     child.join()?;
+//! }
+//! assert_eq!(*total.lock().unwrap(), 6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing that a process does, dying included, can hang or corrupt the others. Each module is a crate of
+//! its own, which can be used alone, and its page says what is left when a process is killed in the middle:
+//!
+//! | module | crate | holds |
+//! |---|---|---|
+//! | [`process`] | `proc-spawn` | [`spawn`], [`start`], [`Task`], [`Process`] |
+//! | [`lock`] | `proc-lock` | [`Mutex`] |
+//! | [`semaphore`] | `proc-semaphore` | [`Semaphore`], [`BoundedSemaphore`] |
+//! | [`queue`] | `shm-queue` | [`queue::bounded`] and its kin |
+//! | [`pipe`] | `duplex-pipe` | [`pipe::duplex`], [`pipe::simplex`] |
+//! | [`pool`] | `proc-pool` | [`Pool`] |
+//!
+//! # Coming from Python
+//!
+//! | Python | here | |
+//! |---|---|---|
+//! | `Process(target=f, args=(a, b))`, `p.start()` | [`spawn((a, b), f)`](spawn) | starts at once; arguments come first, as their types are what makes `f`'s type known |
+//! | `class P(Process)`, `def run(self)` | [`Task`], [`start(P { .. })`](start) | the fields go along |
+//! | `name=`, `p.daemon = True` | [`Builder::name`], [`Builder::daemon`] | set before the start, where they belong |
+//! | `p.pid`, `p.name`, `p.is_alive()` | [`Process::pid`], [`Process::name`], [`Process::is_alive`] | |
+//! | `p.join()` | [`Process::join`] | gives the function's result, or how the process ended |
+//! | `p.join(timeout)` | [`Process::join_timeout`] | says whether it came to it |
+//! | `p.exitcode` | [`Process::exit_status`], [`ExitStatus::exitcode`] | |
+//! | `p.terminate()`, `p.kill()` | [`Process::terminate`], [`Process::kill`] | and the others go on, whatever it was doing |
+//! | `p.sentinel` | [`Process`] is [`AsFd`](std::os::fd::AsFd) | a pidfd |
+//! | `current_process()`, `parent_process()` | [`current_process`], [`parent_process`] | |
+//! | `active_children()`, `cpu_count()` | [`active_children`], [`cpu_count`] | the CPUs that this process may use, by affinity and cgroup |
+//! | `if __name__ == '__main__':` | nothing | `main` does not run in the children |
+//! | `Lock()` | [`Mutex::new(())`](Mutex::new) | or with the data inside that it protects |
+//! | `lock.acquire()`, `lock.release()`, `with lock:` | [`Mutex::lock`], dropping the [`MutexGuard`] | the guard cannot be forgotten, and the death of a holder is told |
+//! | `lock.acquire(False)`, `lock.acquire(timeout=t)` | [`Mutex::try_lock`], [`Mutex::lock_timeout`] | |
+//! | `Value`, `Array` | [`Mutex<u64>`](Mutex), `Mutex<[f64; 8]>` | |
+//! | `Semaphore(n)`, `BoundedSemaphore(n)` | [`Semaphore::new`], [`BoundedSemaphore::new`] | |
+//! | `s.acquire()`, `s.release()`, `s.get_value()` | [`Semaphore::acquire`], [`Semaphore::release`], [`Semaphore::value`] | |
+//! | `Queue(n)` | [`queue::bounded`], [`queue::bounded_values`], [`queue::bounded_bytes`] | always bounded; two ends, so that the end of the stream shows |
+//! | `q.put(x)`, `q.get()` | `tx.send(x)`, `rx.recv()` | on return the message is visible to all: no feeder thread |
+//! | `q.put_nowait(x)`, `q.get_nowait()` | `tx.try_send(x)`, `rx.try_recv()` | |
+//! | `q.put(x, timeout=t)`, `q.get(timeout=t)` | `tx.send_timeout(x, t)`, `rx.recv_timeout(t)` | |
+//! | `Full`, `Empty` | `TrySendError::Full`, `TryRecvError::Empty` | the message comes back |
+//! | `q.qsize()`, `q.empty()`, `q.full()` | `len()`, `is_empty()`, `is_full()` | |
+//! | `Pipe()`, `Pipe(duplex=False)` | [`pipe::duplex`], [`pipe::simplex`] | |
+//! | `c.send(x)`, `c.recv()`, `c.poll(t)` | `send(&x)`, `recv()`, `poll(t)` | |
+//! | `c.send_bytes(b)`, `c.recv_bytes_into(buf)` | `send`, `recv_into` of a `pipe::duplex::<[u8]>()` | |
+//! | `EOFError`, `BrokenPipeError` | `RecvError::Disconnected`, `SendError::BrokenPipe` | |
+//! | `Pool(processes=n)` | [`Pool::builder().workers(n).build()`](Pool::builder), [`Pool::new`] | |
+//! | `initializer=`, `initargs=` | [`pool::Builder::initializer`] | |
+//! | `pool.apply(f, (a,))` | [`Pool::apply((a,), f)`](Pool::apply) | |
+//! | `pool.apply_async(f, (a,))` | [`Pool::apply_async`] | |
+//! | `callback=`, `error_callback=` | [`Pool::apply_async_then`] | one closure, which gets a `Result` |
+//! | `r.get()`, `r.get(t)`, `r.wait()` | [`pool::Handle`]: `get`, `get_timeout`, `wait` | |
+//! | `r.ready()`, `r.successful()` | `ready`, `successful` | `None` instead of an exception |
+//! | `pool.map(f, items, chunksize)` | [`Pool::map(items, f)`](Pool::map), [`Pool::map_in_chunks`] | |
+//! | `pool.imap`, `pool.imap_unordered` | [`Pool::imap`], [`Pool::imap_unordered`] | the input is drawn only a little ahead |
+//! | `pool.close()`, `pool.terminate()`, `pool.join()` | the same | `terminate` answers every handle; dropping a pool terminates it |
+//!
+//! Exceptions become errors: what a task or process raised by panicking comes back as [`PanicInfo`], with
+//! message and place.
+
+#![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
+pub mod process {
+    //! Functions in processes of their own.
+    //!
+    //! ```
+    //! let sum = multiproc::process::spawn((1, 2), |a: i32, b: i32| a + b)?;
+    //! assert_eq!(sum.join()?, 3);
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+    #[doc(no_inline)]
+    pub use proc_spawn::*;
+}
+
+pub mod lock {
+    //! A mutex that tells when its holder was killed.
+    //!
+    //! ```
+    //! let lock = multiproc::lock::Mutex::new([0u8; 4])?;
+    //! lock.lock().unwrap()[2] = 1;
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+    #[doc(no_inline)]
+    pub use proc_lock::*;
+}
+
+pub mod semaphore {
+    //! Counting semaphores.
+    //!
+    //! ```
+    //! let slots = multiproc::semaphore::Semaphore::new(3)?;
+    //! slots.acquire();
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+    #[doc(no_inline)]
+    pub use proc_semaphore::*;
+}
+
+pub mod queue {
+    //! Bounded queues in shared memory.
+    //!
+    //! ```
+    //! let (tx, rx) = multiproc::queue::bounded::<u64>(10)?;
+    //! tx.send(7)?;
+    //! assert_eq!(rx.recv()?, 7);
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+    #[doc(no_inline)]
+    pub use shm_queue::*;
+}
+
+pub mod pipe {
+    //! Message pipes.
+    //!
+    //! ```
+    //! let (a, b) = multiproc::pipe::duplex::<String>()?;
+    //! a.send(&"ping".to_string())?;
+    //! assert_eq!(b.recv()?, "ping");
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+    #[doc(no_inline)]
+    pub use duplex_pipe::*;
+}
+
+pub mod pool {
+    //! Pools of worker processes.
+    //!
+    //! ```
+    //! let pool = multiproc::pool::Pool::new()?;
+    //! assert_eq!(pool.map([1, 2, 3], |x: i32| x * 10)?, [10, 20, 30]);
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+    #[doc(no_inline)]
+    pub use proc_pool::*;
+}
+
+#[doc(no_inline)]
+pub use proc_lock::{Mutex, MutexGuard};
+#[doc(no_inline)]
+pub use proc_pool::{Pool, TaskError};
+#[doc(no_inline)]
+pub use proc_semaphore::{BoundedSemaphore, Semaphore};
+#[doc(no_inline)]
+pub use proc_spawn::{
+    Builder, ExitStatus, JoinError, PanicInfo, Process, SpawnError, StartMethod, Task,
+    active_children, cpu_count, current_process, init, parent_process, spawn, start,
+};
