@@ -14,12 +14,11 @@
 #![allow(unsafe_code, reason = "maps memory that other processes write to, and views it")]
 
 use core::ptr::NonNull;
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use rustix::fs::{
     AtFlags, CWD, FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags, Stat,
@@ -31,6 +30,9 @@ use crate::header::{self, Found, HEADER_BYTES, Item, Spec};
 use crate::lock::linked::{Link, Tail};
 use crate::robust;
 use crate::spin::Spin;
+
+mod known;
+use known::known;
 
 /// Mappings up to this size are faulted in at once; larger ones as they are used.
 const POPULATE_BYTES: usize = 4 << 20;
@@ -126,7 +128,7 @@ pub fn create(
         Place::Path(path) => publish(&fd, path)?,
     }
     let segment = Arc::new(segment);
-    mappings().insert(segment.key, Arc::downgrade(&segment));
+    known().insert(segment.key, Arc::downgrade(&segment));
     let found = Found { capacity: spec.capacity, detail: spec.detail };
     Ok(Opened { segment, fd: Arc::new(fd), found })
 }
@@ -170,7 +172,7 @@ pub fn attach(fd: Arc<OwnedFd>, kind: &'static str, item: Item) -> io::Result<Op
             format!("its {bytes} bytes are no whole number of pages"),
         ));
     }
-    let mut mappings = mappings();
+    let mut mappings = known();
     if let Some(segment) = mappings.get(&key(&stat)).and_then(Weak::upgrade) {
         return Ok(Opened { segment, fd, found });
     }
@@ -256,7 +258,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        let mut mappings = mappings();
+        let mut mappings = known();
         // Another thread may have mapped the segment anew since our count fell to zero.
         if mappings.get(&self.key).is_some_and(|known| known.strong_count() == 0) {
             mappings.remove(&self.key);
@@ -268,15 +270,6 @@ impl Drop for Segment {
         // SAFETY: our own mapping, and the last reference to it is gone.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.bytes + page()) };
     }
-}
-
-/// The mappings of this process by device and inode.
-type Mappings = HashMap<(u64, u64), Weak<Segment>>;
-
-/// Returns all mappings of this process, so that none is made twice.
-fn mappings() -> MutexGuard<'static, Mappings> {
-    static ALL: LazyLock<Mutex<Mappings>> = LazyLock::new(Mutex::default);
-    ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key(stat: &Stat) -> (u64, u64) {
