@@ -1,0 +1,163 @@
+//! The way of one victim after the other to its kill point.
+
+use crate::explore::{KillPoint, Limits};
+use crate::mark::{become_victim, explore_from_here};
+use crate::place::Place;
+use crate::shared_page::SharedPage;
+use crate::stretch::Vdso;
+use crate::ticker::Ticker;
+use crate::tracee::{Step, Tracee};
+use crate::trail::Trail;
+use std::collections::HashSet;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+/// What is learnt from victim to victim.
+#[derive(Debug)]
+pub(crate) struct Way {
+    ticker: Ticker,
+    trail: Trail,
+    /// One word that the victim sets when its closure has returned.
+    done: SharedPage,
+    /// How many steps lie between the victim's stop and its first kill point.
+    prologue: Option<usize>,
+    /// How many sleeps, counted along the way, a victim has been killed in.
+    killed_asleep: usize,
+    /// The addresses after the first kill point before which a victim stood.
+    passed: HashSet<u64>,
+    /// Those of them where one was killed.
+    killed: HashSet<u64>,
+}
+
+/// Where one victim shall go, and who wakes it on the way.
+pub(crate) struct Goal<'a, 'h, S> {
+    /// How many instructions of the closure it shall do.
+    pub(crate) target: usize,
+    /// Whether it may run at full speed where that is sure to stop in time.
+    pub(crate) leap: bool,
+    pub(crate) state: &'a S,
+    pub(crate) limits: &'a mut Limits<'h, S>,
+}
+
+impl Way {
+    pub(crate) fn new(nap: Duration) -> Self {
+        let period = (nap / 3).max(Duration::from_millis(1));
+        let ticker = match Ticker::new(period) {
+            Ok(ticker) => ticker,
+            Err(error) => panic!("failed to make a timer for the explorer: {error}"),
+        };
+        Self {
+            ticker,
+            trail: Trail::default(),
+            done: SharedPage::new(1),
+            prologue: None,
+            killed_asleep: 0,
+            passed: HashSet::new(),
+            killed: HashSet::new(),
+        }
+    }
+
+    /// Returns how many addresses a victim passed at which none was killed.
+    pub(crate) fn missed(&self) -> usize {
+        self.passed.difference(&self.killed).count()
+    }
+
+    /// Forks the next victim, which stops just before its first kill point.
+    #[track_caller]
+    pub(crate) fn start<'v>(
+        &self,
+        vdso: &'v Vdso,
+        from_mark: bool,
+        victim: impl FnOnce(),
+    ) -> Tracee<'v> {
+        let done = &self.done[0];
+        done.store(0, SeqCst);
+        Tracee::start(vdso, || {
+            become_victim();
+            if !from_mark {
+                explore_from_here();
+            }
+            victim();
+            done.store(1, SeqCst);
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.done[0].load(SeqCst) == 1
+    }
+
+    /// Walks the victim to its target and returns where it stands. That is earlier when it has
+    /// finished, or sleeps where no victim was killed asleep before. `None` when it went another
+    /// way than the last one, and missed the landmark to which it was to leap.
+    #[track_caller]
+    pub(crate) fn walk<S>(
+        &mut self,
+        tracee: &mut Tracee<'_>,
+        goal: Goal<'_, '_, S>,
+    ) -> Option<KillPoint> {
+        let Goal { target, leap, state, limits } = goal;
+        let mut ticking = self.ticker.tick();
+        let mut position = 0;
+        let mut sleeps = 0;
+        loop {
+            let ip = tracee.ip();
+            self.trail.note(position, ip);
+            if self.prologue.is_none() && tracee.is_started() {
+                self.prologue = Some(position);
+            }
+            let instruction = position.saturating_sub(self.prologue.unwrap_or(position));
+            let finished = self.is_done();
+            let end = self.prologue.map(|prologue| prologue + target);
+            if self.prologue.is_some_and(|prologue| position >= prologue) {
+                self.passed.insert(ip);
+            }
+            if finished || end.is_some_and(|end| position >= end) {
+                self.killed.insert(ip);
+                return Some(KillPoint { instruction, asleep: false, finished, ip });
+            }
+
+            let landmark = end.filter(|_| leap).and_then(|end| self.trail.landmark(position, end));
+            if let Some((ahead, ip)) = landmark {
+                match tracee.leap(ip) {
+                    Some(Step::Done) => position = ahead,
+                    Some(Step::Ended(outcome)) if !self.is_done() => {
+                        panic!("the victim {outcome} after more than {instruction} instructions")
+                    }
+                    _ => return None,
+                }
+                continue;
+            }
+
+            let mut step = tracee.step(ip, limits.nap);
+            if step == Step::Asleep {
+                self.trail.note_sleep(position);
+                let wake = match &mut limits.on_sleep {
+                    Some(wake) if sleeps < self.killed_asleep => wake,
+                    _ => {
+                        self.killed_asleep += 1;
+                        let ip = tracee.ip();
+                        return Some(KillPoint { instruction, asleep: true, finished: false, ip });
+                    }
+                };
+                sleeps += 1;
+                // Nobody else's system calls are to be interrupted.
+                drop(ticking);
+                wake(state);
+                ticking = self.ticker.tick();
+                step = tracee.go_on(limits.patience);
+            }
+            match step {
+                Step::Done => position += 1,
+                Step::Asleep => panic!(
+                    "nobody woke the victim: it still sleeps {:?} after on_sleep, in instruction \
+                     {instruction}, before {}",
+                    limits.patience,
+                    Place(tracee.ip())
+                ),
+                Step::Ended(outcome) => {
+                    panic!("the victim {outcome} after {instruction} instructions")
+                }
+            }
+        }
+    }
+}
