@@ -63,6 +63,15 @@ impl Deadline {
         })
     }
 
+    /// Returns the time left as `poll` takes it.
+    #[must_use]
+    pub fn poll_timeout(self) -> Option<Timespec> {
+        self.remaining().map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        })
+    }
+
     /// Returns the absolute time for the kernel.
     pub(crate) fn timespec(self) -> Option<Timespec> {
         self.0

@@ -177,6 +177,9 @@ fn decode(
         return Err(wrong(format!("it is {file_bytes} bytes long, and its header says {bytes}")));
     }
     let (theirs, ours) = (u64_at(Layout::PID_NAMESPACE), pid_namespace());
+    if ours == 0 {
+        return Err(wrong("without /proc this process cannot tell its PID namespace".to_owned()));
+    }
     if theirs != ours {
         return Err(wrong(format!(
             "it was made in PID namespace {theirs}, and this process is in {ours}: \
@@ -187,7 +190,7 @@ fn decode(
 }
 
 /// Returns the inode of this process's PID namespace, or 0 where `/proc` does not tell.
-fn pid_namespace() -> u64 {
+pub(crate) fn pid_namespace() -> u64 {
     rustix::fs::stat("/proc/self/ns/pid").map_or(0, |stat| stat.st_ino)
 }
 

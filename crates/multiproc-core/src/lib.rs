@@ -16,6 +16,7 @@ pub mod error;
 pub mod futex;
 pub mod header;
 pub mod lock;
+mod memfd;
 pub mod packet;
 pub mod presence;
 mod robust;

@@ -25,7 +25,6 @@ use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
     sendmsg, socketpair,
 };
-use rustix::time::Timespec;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -393,11 +392,7 @@ fn ended(socket: BorrowedFd<'_>) -> io::Result<bool> {
 fn ready(socket: BorrowedFd<'_>, events: PollFlags, deadline: Deadline) -> Result<bool, Errno> {
     let mut fds = [PollFd::from_borrowed_fd(socket, events)];
     loop {
-        let timeout = deadline.remaining().map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        });
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll(&mut fds, deadline.poll_timeout().as_ref()) {
             Ok(count) => return Ok(count > 0),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),

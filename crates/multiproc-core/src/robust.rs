@@ -11,6 +11,9 @@
 //! own robust mutexes work in between. An entry of ours always lies in *private* memory (see
 //! [`crate::segment`]): no peer can make this process write through a pointer.
 //!
+//! A `fork` of libc's tells us, so that the child asks for its own id and head; a raw `clone` does not,
+//! and its child must not touch locks that it inherited.
+//!
 //! The kernel reads all this in the context of the thread itself, so program order is enough:
 //! relaxed stores with compiler fences.
 //!
@@ -20,9 +23,8 @@
 
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, compiler_fence};
 use std::io;
-use std::sync::Once;
 
 /// The distance from an entry back to its lock word that this crate can live with.
 pub(crate) const ENTRY_AFTER_WORD: usize = 32;
@@ -189,11 +191,14 @@ fn strip(entry: *mut Entry) -> *mut Entry {
 /// Asks the kernel for the thread's head and id, and arranges that a forked child asks again.
 #[cold]
 fn first_use(me: &Me) {
-    static AT_FORK: Once = Once::new();
-    AT_FORK.call_once(|| {
+    // No `Once`: a child that is forked while another thread is inside one waits for it for ever. To
+    // be registered twice does no harm.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.load(Ordering::Relaxed) {
         // SAFETY: the handler only writes thread-local cells of the one thread that the child has.
         unsafe { libc::pthread_atfork(None, None, Some(forget_thread)) };
-    });
+        REGISTERED.store(true, Ordering::Relaxed);
+    }
     let head = registered_head().unwrap_or_else(|_| {
         // Without a registered head nothing is robust; `check` refuses before it comes to this.
         Box::leak(Box::new(Head {
@@ -202,8 +207,31 @@ fn first_use(me: &Me) {
             pending: AtomicPtr::new(ptr::null_mut()),
         }))
     });
+    refuse_another_namespace();
     me.head.set(head);
     me.tid.set(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs());
+}
+
+/// Panics in a process that was forked into another PID namespace than the one that it came from.
+///
+/// Segments that it inherited name threads by ids that mean others there, or nobody: it would take locks
+/// from living owners.
+fn refuse_another_namespace() {
+    static FIRST: AtomicU64 = AtomicU64::new(0);
+    let here = crate::header::pid_namespace();
+    // Relaxed: one word, and whoever comes later only compares.
+    let first = match FIRST.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => here,
+        Err(first) => first,
+    };
+    assert!(first == here, "a lock was inherited by a fork into another PID namespace");
+}
+
+/// Says whether a thread of this process has the id.
+pub(crate) fn is_of_this_process(tid: u32) -> bool {
+    let (process, thread) = (std::process::id(), tid);
+    // SAFETY: signal 0 is sent to nobody; the kernel only looks.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) == 0 }
 }
 
 /// In the child of a fork: another thread id, and libc has emptied the chain.
@@ -235,8 +263,8 @@ fn registered_head() -> io::Result<*const Head> {
 /// `Unsupported` where the kernel refuses to tell the robust list (a seccomp filter), or where libc
 /// lays it out differently (musl).
 pub(crate) fn check() -> io::Result<()> {
-    static GOOD: Once = Once::new();
-    if GOOD.is_completed() {
+    static GOOD: AtomicBool = AtomicBool::new(false);
+    if GOOD.load(Ordering::Relaxed) {
         return Ok(());
     }
     let head = registered_head()?;
@@ -247,7 +275,7 @@ pub(crate) fn check() -> io::Result<()> {
             "this libc keeps its robust list entries {offset} bytes from their locks, not -{ENTRY_AFTER_WORD}"
         )));
     }
-    GOOD.call_once(|| {});
+    GOOD.store(true, Ordering::Relaxed);
     Ok(())
 }
 

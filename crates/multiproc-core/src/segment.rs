@@ -20,14 +20,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags, Stat,
-};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, SealFlags, Stat};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::header::{self, Found, HEADER_BYTES, Item, Spec};
 use crate::lock::linked::{Link, Tail};
+use crate::memfd;
 use crate::robust;
 use crate::spin::Spin;
 
@@ -109,9 +108,11 @@ pub fn create(
         .ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "it would be larger than memory")
         })?;
-    check_memory(bytes)?;
     let fd = match place {
-        Place::Anonymous(name) => memfd(name)?,
+        Place::Anonymous(name) => {
+            check_memory(bytes)?;
+            memfd::create(&CString::new(name).unwrap_or_default())?
+        }
         Place::Path(path) => unnamed_file(path)?,
     };
     rustix::io::retry_on_intr(|| {
@@ -157,11 +158,8 @@ pub fn attach(fd: Arc<OwnedFd>, kind: &'static str, item: Item) -> io::Result<Op
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
     }
-    if !is_sealed(fd.as_fd()) && stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!("it belongs to user {}, who could cut it short under us", stat.st_uid),
-        ));
+    if !is_sealed(fd.as_fd()) {
+        check_owner(&stat)?;
     }
     let file_bytes = u64::try_from(stat.st_size).unwrap_or(0);
     let found = header::read(&fd, file_bytes, kind, item)?;
@@ -302,14 +300,20 @@ fn check_memory(bytes: usize) -> io::Result<()> {
     }
 }
 
-fn memfd(name: &str) -> io::Result<OwnedFd> {
-    let name = CString::new(name).unwrap_or_default();
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    match rustix::fs::memfd_create(&name, flags | MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3.
-        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(&name, flags)?),
-        other => Ok(other?),
-    }
+/// Refuses a file that somebody else could cut short, while reading it would then be a SIGBUS.
+fn check_owner(stat: &Stat) -> io::Result<()> {
+    let others = Mode::from_raw_mode(stat.st_mode) & (Mode::WGRP | Mode::WOTH);
+    let why = if stat.st_uid != rustix::process::geteuid().as_raw() {
+        format!("it belongs to user {}, who could cut it short under us", stat.st_uid)
+    } else if !others.is_empty() {
+        format!(
+            "others may write to it (mode {:o}), and cut it short under us",
+            stat.st_mode & 0o777
+        )
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
 fn is_sealed(fd: BorrowedFd<'_>) -> bool {

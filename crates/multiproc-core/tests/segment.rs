@@ -125,20 +125,3 @@ fn a_side_is_there_as_long_as_anyone_has_it_or_a_message_carries_it() {
     assert_eq!(child.wait(), Outcome::Signaled(9));
     assert!(!presence::is_there(&asker, 0));
 }
-
-#[test]
-fn a_fork_never_meets_a_locked_register_of_mappings() {
-    let _dog = watchdog(Duration::from_secs(60));
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(SeqCst) {
-                make(Place::Anonymous("test")).unwrap();
-            }
-        });
-        for _ in 0..300 {
-            fork(|| drop(make(Place::Anonymous("test")).unwrap())).assert_ok();
-        }
-        stop.store(true, SeqCst);
-    });
-}

@@ -11,7 +11,6 @@ use multiproc_core::packet::{self, Packet};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use rustix::time::Timespec;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -140,11 +139,7 @@ impl Child {
 /// Waits until one of `fds` is ready; `false` when the deadline passed before.
 pub(crate) fn wait_for(fds: &mut [PollFd<'_>], deadline: Deadline) -> bool {
     loop {
-        let timeout = deadline.remaining().map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        });
-        match poll(fds, timeout.as_ref()) {
+        match poll(fds, deadline.poll_timeout().as_ref()) {
             Ok(0) => return false,
             Ok(_) => return true,
             Err(Errno::INTR) => {}

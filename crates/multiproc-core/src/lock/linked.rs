@@ -3,11 +3,11 @@
 #![allow(unsafe_code, reason = "links an entry into the kernel's list, and views the lock's words")]
 
 use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::word::{self, Taken};
 use crate::deadline::Deadline;
-use crate::robust::{ENTRY_AFTER_WORD, Entry, MOST_LINKED, Thread};
+use crate::robust::{self, ENTRY_AFTER_WORD, Entry, MOST_LINKED, Thread};
 use crate::segment::{Plain, Segment};
 
 /// The last bytes of a segment: a lock word with room for what libc may write behind it.
@@ -40,13 +40,26 @@ unsafe impl Plain for Tail {}
 #[derive(Debug)]
 pub(crate) struct Link {
     entry: Entry,
-    held: AtomicBool,
+    /// The thread of this process that has the lock, or had it when it was lost sight of.
+    holder: AtomicU32,
 }
 
 impl Link {
     /// Says whether a thread of this process has the lock: the mapping must stay then.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Relaxed)
+        self.holder.load(Relaxed) != 0
+    }
+
+    /// Says whether a living thread of this process has the lock, whatever the shared word says.
+    ///
+    /// A peer can write over the word. It must not bring two threads of ours to where one may be. What
+    /// stays of a guard that was forgotten, or copied by a fork, names no living thread of ours.
+    fn is_held_by_the_living(&self) -> bool {
+        // Relaxed: unless the word was garbled, the lock orders the holders.
+        match self.holder.load(Relaxed) {
+            0 => false,
+            holder => robust::is_of_this_process(holder),
+        }
     }
 }
 
@@ -78,7 +91,7 @@ impl Hold {
 /// The lock at the end of a segment, with as many held at a time as a user likes (1,900 a thread).
 ///
 /// A thread's locks form the chain of its robust list. Unlike a process-shared pthread mutex this
-/// keeps no pointer in shared memory, and the line that lockers fight for holds the word alone.
+/// follows no pointer out of shared memory (libc's habit leaves one there, which nobody reads).
 #[derive(Clone, Copy, Debug)]
 pub struct LinkedLock<'a> {
     segment: &'a Segment,
@@ -125,11 +138,14 @@ impl<'a> LinkedLock<'a> {
             return Err(NotTaken::TooMany);
         }
         me.announce(tail.word.as_ptr().cast());
-        let taken = acquire(&tail.word, me);
+        let mut taken = acquire(&tail.word, me);
+        if let Some(garbled) = taken.take_if(|_| link.is_held_by_the_living()) {
+            word::release(&tail.word, garbled);
+        }
         if taken.is_some() {
-            // Relaxed: read when the mapping goes, by who has the only handle.
-            link.held.store(true, Relaxed);
-            // SAFETY: the segment stays mapped while `held` is set; its link lies behind its tail.
+            link.holder.store(me.tid(), Relaxed);
+            // SAFETY: the segment stays mapped while there is a holder; its link lies behind its tail,
+            // and is in no thread's chain: its last holder has taken it out, or is no more.
             unsafe { me.link(&link.entry) };
         }
         me.settle();
@@ -139,17 +155,24 @@ impl<'a> LinkedLock<'a> {
     /// Gives the lock up. In the child of a fork, whose copy of a guard owns nothing, does nothing.
     #[inline]
     pub fn unlock(self, hold: Hold) {
-        let me = Thread::current();
-        if hold.taken.word & word::OWNER != u64::from(me.tid()) {
+        if !self.is_ours(hold) {
             return;
         }
+        let me = Thread::current();
         let (tail, link) = (self.segment.tail(), self.segment.link());
         me.announce(tail.word.as_ptr().cast());
         // SAFETY: whatever this thread has linked is kept mapped, see `take`.
         unsafe { me.unlink(&link.entry) };
-        link.held.store(false, Relaxed);
+        link.holder.store(0, Relaxed);
         word::release(&tail.word, hold.taken);
         me.settle();
+    }
+
+    /// Says whether this thread took the lock, rather than inherited a copy of the guard by a fork.
+    #[must_use]
+    #[inline]
+    pub fn is_ours(self, hold: Hold) -> bool {
+        hold.taken.word & word::OWNER == u64::from(Thread::current().tid())
     }
 
     /// Returns the word beside the lock, for its owner to leave marks in. Zero at first.

@@ -43,7 +43,8 @@ const SEQUENCE: u64 = 1 << 32;
 /// How long a waiter sleeps before it asks whether the owner still exists.
 ///
 /// The kernel tells of every death that it can see. This catches what it cannot: a list cut short by
-/// an entry that somebody unmapped, or more locks than it visits.
+/// an entry that somebody unmapped, more locks than it visits, a thread that became another program
+/// without being the first of its process (it takes that one's id before its list is walked).
 const BELT: Duration = Duration::from_secs(1);
 
 /// A lock that was taken.
@@ -110,11 +111,11 @@ fn acquire_slow(word: &AtomicU64, me: Thread, spin: &Spin, deadline: Deadline) -
         // The kernel compares the low half: the sequence does not matter to a sleeper.
         let low = (seen | WAITERS) as u32;
         if futex::wait(futex::low_half(word), low, deadline.slice(BELT)) == Wait::TimedOut {
-            if deadline.has_passed() {
-                return try_acquire(word, me);
-            }
             if let Some(taken) = take_from_the_lost(word, me) {
                 return Some(taken);
+            }
+            if deadline.has_passed() {
+                return try_acquire(word, me);
             }
         }
     }
@@ -170,13 +171,19 @@ fn take_from_the_lost(word: &AtomicU64, me: Thread) -> Option<Taken> {
 /// Says whether the thread exists. A zombie does not; an id that was reused only delays.
 fn exists(tid: u32) -> bool {
     let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return false };
-    match pidfd_open(pid, PidfdFlags::empty()) {
+    // `PIDFD_THREAD`, since Linux 6.9: without it a thread that leads no process is EINVAL, and so,
+    // before 6.15, is a dead one whose id a group still bears.
+    const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
+    let opened = match pidfd_open(pid, THREAD) {
+        Err(Errno::INVAL) => pidfd_open(pid, PidfdFlags::empty()),
+        other => other,
+    };
+    match opened {
         Ok(pidfd) => {
             // A process whose threads have all ended is readable, reaped or not.
             let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
             poll(&mut fds, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(1)
         }
-        // EINVAL is a thread that does not lead its process, which is to exist.
         Err(error) => error != Errno::SRCH,
     }
 }

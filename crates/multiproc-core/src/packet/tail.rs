@@ -1,8 +1,9 @@
 //! The part of a large body that does not fit into a packet: a sealed memfd.
 
 use super::head::invalid;
+use crate::memfd;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat};
 use rustix::io::{Errno, pread, pwrite};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,12 +18,7 @@ const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlag
 
 /// Writes `bytes` to a new memfd and seals it.
 pub(super) fn write(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = match memfd_create(c"multiproc-message", flags | MemfdFlags::NOEXEC_SEAL) {
-        // Kernels before 6.3 do not know the flag.
-        Err(Errno::INVAL) => memfd_create(c"multiproc-message", flags)?,
-        other => other?,
-    };
+    let fd = memfd::create(c"multiproc-message")?;
     let mut written = 0;
     while written < bytes.len() {
         match pwrite(&fd, &bytes[written..], written as u64) {
@@ -107,7 +103,7 @@ mod tests {
         let error = check(fd.as_fd(), 6).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.to_string().contains("6 bytes") && error.to_string().contains("holds 5"));
-        let open = memfd_create(c"open", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        let open = memfd::create(c"open").unwrap();
         assert_eq!(check(open.as_fd(), 0).unwrap_err().kind(), io::ErrorKind::InvalidData);
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         assert_eq!(check(file.as_fd(), 0).unwrap_err().kind(), io::ErrorKind::InvalidData);

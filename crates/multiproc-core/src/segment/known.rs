@@ -4,7 +4,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Segment;
 
@@ -22,12 +23,15 @@ thread_local! {
 ///
 /// Nobody forks while they are locked: the child would have the lock and not the thread that frees it.
 pub(super) fn known() -> MutexGuard<'static, Known> {
-    static AT_FORK: Once = Once::new();
-    AT_FORK.call_once(|| {
-        // SAFETY: the handlers lock and unlock a mutex of this process, and touch a thread-local of the
-        // forking thread, which is also the one that the child has.
+    // No `Once`: a child that is forked while another thread is inside one waits for it for ever. To
+    // be registered twice does no harm.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.load(Ordering::Relaxed) {
+        // SAFETY: the handlers lock and unlock a mutex of this process, and touch a thread-local of
+        // the forking thread, which is also the one that the child has.
         unsafe { libc::pthread_atfork(Some(hold), Some(let_go), Some(let_go)) };
-    });
+        REGISTERED.store(true, Ordering::Relaxed);
+    }
     lock()
 }
 
@@ -37,7 +41,9 @@ fn lock() -> MutexGuard<'static, Known> {
 
 extern "C" fn hold() {
     // A thread that is ending, and forks all the same, has no place for the guard.
-    let _ = HELD.try_with(|held| held.replace(Some(lock())));
+    let _ = HELD.try_with(|held| {
+        held.borrow_mut().get_or_insert_with(lock);
+    });
 }
 
 extern "C" fn let_go() {
