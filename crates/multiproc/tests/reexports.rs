@@ -1,5 +1,7 @@
 //! Every crate of the family is reached through the umbrella, and its handles go together.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use multiproc::{BoundedSemaphore, Mutex, Pool, Semaphore, Task, pipe, queue, spawn, start};
 
 #[derive(serde::Serialize, serde::Deserialize)]

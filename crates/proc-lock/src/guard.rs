@@ -76,7 +76,11 @@ impl<'a, T: Data> MutexGuard<'a, T> {
     #[doc(alias = "pthread_mutex_consistent")]
     #[doc(alias = "clear_poison")]
     pub fn mark_consistent(&mut self) {
-        LinkedLock::of(self.segment).mark().store(CONSISTENT, Relaxed);
+        let lock = LinkedLock::of(self.segment);
+        // A copy of the guard in the child of a fork has nothing to say.
+        if lock.is_ours(self.hold) {
+            lock.mark().store(CONSISTENT, Relaxed);
+        }
     }
 }
 
@@ -84,7 +88,8 @@ impl<T: Data> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let lock = LinkedLock::of(self.segment);
-        if !self.panicking && std::thread::panicking() && lock.mark().load(Relaxed) == CONSISTENT {
+        let panicked = !self.panicking && std::thread::panicking();
+        if panicked && lock.is_ours(self.hold) && lock.mark().load(Relaxed) == CONSISTENT {
             lock.mark().store(PANICKED, Relaxed);
         }
         lock.unlock(self.hold);

@@ -34,7 +34,9 @@
 //! gets [`LockError::OwnerDied`] with the guard in it. The data is as the dead one left it, perhaps
 //! half-changed; every byte of it is still a valid `T`. Whoever has repaired it says so by
 //! [`MutexGuard::mark_consistent`]; until then each locker is told. A holder that is stopped
-//! (`SIGSTOP`) or loops is not dead, and nobody takes the lock from it.
+//! (`SIGSTOP`) or loops is not dead, and nobody takes the lock from it. One death the kernel does not
+//! tell of: when a thread other than the process's first becomes another program by `exec`; then those
+//! who wait find out within a second.
 //!
 //! # What it does not do
 //!

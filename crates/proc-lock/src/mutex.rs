@@ -91,12 +91,12 @@ impl<T: Data> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// `NotFound`; `InvalidData` when the file is no mutex around a `T`, or was made in another PID
-    /// namespace: the cause says what differs. `PermissionDenied` when it belongs to another user.
+    /// `NotFound`; `InvalidData` when the file is no mutex around a `T` (by name, size and alignment of
+    /// the type), or was made in another PID namespace: the cause says what differs. `PermissionDenied` when it belongs to another user.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         segment::open(path, KIND, Item::of::<T>())
-            .map(Self::from_opened)
+            .and_then(Self::checked)
             .map_err(|source| Error::new("open", format!("mutex `{}`", path.display()), source))
     }
 
@@ -109,6 +109,15 @@ impl<T: Data> Mutex<T> {
         Ok(Self::from_opened(opened))
     }
 
+    fn checked(opened: Opened) -> io::Result<Self> {
+        let (has, needs) = (opened.segment.body_bytes(), size_of::<T>());
+        if has < needs {
+            let why = format!("its body has {has} bytes, and its data {needs}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(Self::from_opened(opened))
+    }
+
     fn from_opened(opened: Opened) -> Self {
         Self { segment: opened.segment, fd: opened.fd, data: PhantomData }
     }
@@ -117,7 +126,7 @@ impl<T: Data> Mutex<T> {
     #[cfg(feature = "serde")]
     pub(crate) fn attach(fd: Arc<OwnedFd>) -> Result<Self, Error> {
         segment::attach(fd, KIND, Item::of::<T>())
-            .map(Self::from_opened)
+            .and_then(Self::checked)
             .map_err(|source| Error::new("open", "a mutex that arrived", source))
     }
 
@@ -171,8 +180,8 @@ impl<T: Data> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when somebody has it, be it this thread; the others as
-    /// [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`] when somebody has it, be it this thread, or when this thread holds
+    /// 1,900 others; the rest as [`lock`](Self::lock).
     #[doc(alias = "pthread_mutex_trylock")]
     #[inline]
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError<MutexGuard<'_, T>>> {
@@ -208,7 +217,7 @@ impl<T: Data> Mutex<T> {
     ///
     /// # Panics
     ///
-    /// As [`lock`](Self::lock), and when `repair` does: the lock is poisoned then.
+    /// As [`lock`](Self::lock), and when `repair` does: the next to lock is told again.
     ///
     /// # Examples
     ///

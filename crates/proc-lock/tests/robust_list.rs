@@ -121,8 +121,9 @@ fn a_process_that_becomes_another_program_gives_its_locks_up() {
         drop(mutex.try_lock());
         mutex.is_poisoned()
     });
-    assert!(
-        std::fs::read_to_string(format!("/proc/{}/comm", child.pid())).unwrap().contains("sleep")
-    );
+    let comm = format!("/proc/{}/comm", child.pid());
+    until(WAIT, "its new name", || {
+        std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
+    });
     child.kill();
 }

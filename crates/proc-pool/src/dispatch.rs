@@ -1,5 +1,6 @@
 //! The pool's one thread: takes answers, sees deaths, replaces workers, hands out what waits.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,17 +10,22 @@ use multiproc_core::packet::{self, Packet};
 use proc_spawn::call::{self, Fault};
 use proc_spawn::{Process, SpawnError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::Shutdown;
 
 use crate::error::{SubmitError, TaskError, WorkerDied};
-use crate::job::{Outcome, Reply, kind};
+use crate::job::{ANY, Outcome, Reply, kind};
 use crate::shared::{Shared, answer};
-use crate::state::Phase;
+use crate::state::{Given, Phase};
 use crate::worker::{self, Begun, Fd, Initializer};
 
 /// After so many workers in a row that ended before they were ready, the pool is broken.
 const MOST_FAILURES: u32 = 5;
 /// How long the second of them is waited for, the third twice as long, and so on.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// A worker that lived for less, and did nothing, is as good as one that was never ready.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// After so many workers in a row that died with a task before they began it, it is given up.
+const MOST_LOST: u32 = 3;
 /// How long a worker may go on that was asked to end, or that has closed its socket.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -30,9 +36,14 @@ pub(crate) struct Worker {
     begun: Begun,
     /// The pool's end of its socket; gone when there is nothing more to hear.
     socket: Option<Arc<OwnedFd>>,
+    started: Instant,
     /// It has said that its initializer has run.
     ready: bool,
-    /// It has been asked to end.
+    /// It has answered a task.
+    useful: bool,
+    /// It has been let go, by the end of its socket.
+    dismissed: bool,
+    /// It has been asked to end, by a signal.
     asked: bool,
     kill_at: Option<Instant>,
 }
@@ -51,7 +62,32 @@ impl Worker {
             .daemon(true)
             .spawn((Fd::new(theirs), begun.clone(), initializer), worker::run)?;
         let socket = Some(Arc::new(ours));
-        Ok(Self { process, begun, socket, ready: false, asked: false, kill_at: None })
+        Ok(Self {
+            process,
+            begun,
+            socket,
+            started: Instant::now(),
+            ready: false,
+            useful: false,
+            dismissed: false,
+            asked: false,
+            kill_at: None,
+        })
+    }
+
+    /// Lets the worker end, once it has done what it has.
+    fn dismiss(&mut self) {
+        self.dismissed = true;
+        if let Some(socket) = self.socket.take() {
+            // Not by closing alone: a child of a fork of ours would keep the socket open.
+            let _ = rustix::net::shutdown(&*socket, Shutdown::Write);
+        }
+    }
+
+    /// Says whether it ended before it was of any use, by itself.
+    fn was_in_vain(&self) -> bool {
+        let short = self.started.elapsed() < SHORT_LIFE;
+        !self.dismissed && (!self.ready || (!self.useful && short))
     }
 
     /// Ends a worker that was started in vain.
@@ -125,6 +161,7 @@ impl Dispatcher {
         self.kill_the_late();
         self.fill();
         self.shared.hand_out();
+        self.answer_failed();
         self.wind_up()
     }
 
@@ -152,8 +189,9 @@ impl Dispatcher {
             }
         });
         if poll(&mut fds, timeout.as_ref()).is_err() {
-            // EINTR; without memory for the call there is nothing better than to try again.
-            std::thread::yield_now();
+            // EINTR; without memory for the call, or below a lowered limit of descriptors, there is
+            // nothing better than to try again.
+            std::thread::sleep(Duration::from_millis(1));
             return Vec::new();
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
@@ -181,7 +219,12 @@ impl Dispatcher {
                 self.take(index, packet);
                 true
             }
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => false,
+            Err(error) if error.kind() == ErrorKind::TimedOut => false,
+            // We had no descriptor or memory left for it: it is gone, and the next can be received.
+            Err(error) if matches!(error.kind(), ErrorKind::Other | ErrorKind::OutOfMemory) => {
+                self.settle(index, ANY, Err(TaskError::Result(error.to_string())));
+                true
+            }
             // The end, or nonsense: either way there is nothing more to hear from it.
             Ok(None) | Err(_) => {
                 worker.socket = None;
@@ -194,11 +237,11 @@ impl Dispatcher {
 
     fn take(&mut self, index: usize, packet: Packet) {
         let Packet { kind, body: bytes, fds } = packet;
-        let outcome: Outcome = match kind {
+        let outcome: Outcome = match kind::of(kind) {
             kind::READY => {
-                self.failures = 0;
                 if let Some(worker) = &mut self.workers[index] {
                     worker.ready = true;
+                    self.shared.state().slots[index].ready = true;
                 }
                 return;
             }
@@ -209,11 +252,29 @@ impl Dispatcher {
             }),
             other => Err(TaskError::Result(format!("the worker answered with a packet {other}"))),
         };
-        let given = self.shared.state().slots[index].given.take();
+        self.settle(index, u64::from(kind >> 8), outcome);
+    }
+
+    /// Answers the task that the worker was given, if it is the one with this number.
+    fn settle(&mut self, index: usize, number: u64, outcome: Outcome) {
+        let ours = |given: &mut Given| {
+            number == ANY || kind::answering(0, given.job.number) == kind::answering(0, number)
+        };
+        let Some(given) = self.shared.state().slots[index].given.take_if(ours) else { return };
+        self.failures = 0;
+        if let Some(worker) = &mut self.workers[index] {
+            worker.useful = true;
+        }
         // The worker's next task first: the answer's own work can wait that long.
         self.shared.hand_out();
-        if let Some(given) = given {
-            answer(given.job.done, outcome);
+        answer(given.job.done, outcome);
+    }
+
+    /// Answers the tasks that could be sent to nobody.
+    fn answer_failed(&self) {
+        let failed = std::mem::take(&mut self.shared.state().failed);
+        for (job, error) in failed {
+            answer(job.done, Err(error));
         }
     }
 
@@ -226,19 +287,19 @@ impl Dispatcher {
         let mut state = self
             .shared
             .until(|state| state.slots[index].given.as_ref().is_none_or(|given| !given.sending));
-        state.slots[index].socket = None;
-        let given = state.slots[index].given.take();
-        let failed = match given {
-            Some(given) if worker.begun.has(given.job.number) => Some(given.job),
-            Some(given) => {
-                state.queue.push_front(given.job);
-                None
+        let slot = &mut state.slots[index];
+        (slot.socket, slot.ready) = (None, false);
+        let failed = slot.given.take().and_then(|Given { mut job, .. }| {
+            // Before it was ready the task cannot have been to blame.
+            job.lost += u32::from(worker.ready);
+            if worker.begun.has(job.number) || job.lost == MOST_LOST {
+                return Some(job);
             }
-            None => None,
-        };
-        let running = matches!(state.phase, Phase::Running | Phase::Closed);
+            state.queue.push_front(job);
+            None
+        });
         drop(state);
-        if running && !worker.ready && !worker.asked {
+        if worker.was_in_vain() {
             self.failed(worker.last_words());
         }
         if let Some(job) = failed {
@@ -247,12 +308,13 @@ impl Dispatcher {
         }
     }
 
-    /// Notes that a worker did not become ready, and gives up after the fifth in a row.
+    /// Notes that a worker was of no use, and gives up after the fifth in a row, if none is left.
     fn failed(&mut self, why: String) {
         self.failures += 1;
         let pause = FIRST_PAUSE * 2u32.pow(self.failures.min(MOST_FAILURES) - 1);
         self.start_at = Instant::now() + pause;
-        if self.failures >= MOST_FAILURES {
+        let any_left = self.workers.iter().flatten().any(|worker| worker.ready);
+        if self.failures >= MOST_FAILURES && !any_left {
             self.shared.leave(Phase::Broken(why));
         }
     }
@@ -311,16 +373,15 @@ impl Dispatcher {
         let gently = state.phase == Phase::Closed;
         state.slots.iter_mut().for_each(|slot| slot.socket = None);
         drop(state);
-        for job in unanswered {
-            answer(job.done, Err(error.clone()));
-        }
         for worker in self.workers.iter_mut().flatten() {
-            // The end of its socket is what a worker waits for between tasks.
-            worker.socket = None;
+            worker.dismiss();
             if !gently && !std::mem::replace(&mut worker.asked, true) {
                 let _ = worker.process.terminate();
                 worker.kill_in_a_while();
             }
+        }
+        for job in unanswered {
+            answer(job.done, Err(error.clone()));
         }
         self.workers.iter().any(Option::is_some)
     }

@@ -18,6 +18,8 @@ pub enum SubmitError {
     Closed,
     /// The pool's workers end before they are ready, again and again; the text says how.
     Broken(String),
+    /// The pool belongs to the process that this one was forked from.
+    Forked,
     /// The arguments could not be encoded; the text says why.
     Encode(String),
     /// The function cannot be named to another process; the text says why.
@@ -38,6 +40,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("the pool takes no tasks any more"),
+            Self::Forked => f.write_str("the pool belongs to the process that was forked"),
             Self::Broken(why) => write!(f, "the workers of the pool do not become ready: {why}"),
             Self::Encode(why) => write!(f, "the arguments of the task cannot be sent: {why}"),
             Self::Function(why) => write!(f, "the function of the task cannot be sent: {why}"),

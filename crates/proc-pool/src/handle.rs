@@ -39,6 +39,7 @@ pub struct Handle<R> {
 struct Place<R> {
     answer: Mutex<Answer<R>>,
     arrived: Condvar,
+    process: u32,
 }
 
 enum Answer<R> {
@@ -68,7 +69,8 @@ impl<R: DeserializeOwned + Send + 'static> Handle<R> {
         Self::with_answer(|outcome| {
             let result = outcome.and_then(Reply::decode);
             // A panic there has been printed by the hook, and is nobody else's concern.
-            let _ = catch_unwind(AssertUnwindSafe(|| callback(result.as_ref())));
+            let called = catch_unwind(AssertUnwindSafe(|| callback(result.as_ref())));
+            std::mem::forget(called);
             match result {
                 Ok(value) => Answer::Decoded(value),
                 Err(error) => Answer::Failed(error),
@@ -79,11 +81,19 @@ impl<R: DeserializeOwned + Send + 'static> Handle<R> {
     fn with_answer(
         make: impl FnOnce(Outcome) -> Answer<R> + Send,
     ) -> (Self, impl FnOnce(Outcome) + Send) {
-        let place =
-            Arc::new(Place { answer: Mutex::new(Answer::Waiting), arrived: Condvar::new() });
+        let place = Arc::new(Place {
+            answer: Mutex::new(Answer::Waiting),
+            arrived: Condvar::new(),
+            process: std::process::id(),
+        });
         let there = Arc::clone(&place);
         let done = move |outcome| {
-            let answer = make(outcome);
+            // A user's `Deserialize` may panic in there, which is the task's failure and nobody else's.
+            let answer =
+                catch_unwind(AssertUnwindSafe(|| make(outcome))).unwrap_or_else(|payload| {
+                    std::mem::forget(payload); // Its destructor is a user's, too.
+                    Answer::Failed(TaskError::Result("decoding it panicked".to_owned()))
+                });
             *there.lock() = answer;
             there.arrived.notify_all();
         };
@@ -98,7 +108,8 @@ impl<R: DeserializeOwned + Send + 'static> Handle<R> {
     ///
     /// # Panics
     ///
-    /// In a callback of the same pool, where it would wait for ever.
+    /// In a callback of a pool, where it would wait for ever, and in the child of a fork, which has the
+    /// handle and not the pool.
     pub fn get(self) -> Result<R, TaskError> {
         Self::take(self.place.wait(None))
     }
@@ -180,6 +191,10 @@ impl<R> Place<R> {
         let mut answer = self.lock();
         while matches!(*answer, Answer::Waiting) {
             refuse_in_callback();
+            assert!(
+                self.process == std::process::id(),
+                "the task belongs to the process that was forked"
+            );
             answer = match end {
                 None => self.arrived.wait(answer).unwrap_or_else(PoisonError::into_inner),
                 Some(end) => {
@@ -220,6 +235,6 @@ pub(crate) fn refuse_in_callback() {
 /// Runs what tells an answer, and keeps the pool's thread whatever that does.
 pub(crate) fn in_callback(tell: impl FnOnce()) {
     let before = IN_CALLBACK.replace(true);
-    let _ = catch_unwind(AssertUnwindSafe(tell));
+    std::mem::forget(catch_unwind(AssertUnwindSafe(tell)));
     IN_CALLBACK.set(before);
 }

@@ -4,7 +4,7 @@
 //! | encoded arguments ... | task number, 8 bytes | call, encoded | length of the call, 2 bytes |
 //! ```
 //!
-//! What is of known shape comes last, so that the arguments are encoded once and never copied.
+//! What is of known shape comes last, so that the arguments are encoded where they are sent from.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use proc_spawn::call::{self, Call, CodecError, Encoded};
 
 use crate::error::{SubmitError, TaskError};
 
-/// Kinds of packets between pool and worker.
+/// Kinds of packets between pool and worker, in the low byte. In the others an answer says to which task:
+/// a task that forked, and returned twice, must not answer the next one.
 pub(crate) mod kind {
     /// To a worker: a [`super::Message`].
     pub(crate) const TASK: u32 = 1;
@@ -23,7 +24,21 @@ pub(crate) mod kind {
     pub(crate) const RESULT: u32 = 3;
     /// From a worker: the encoded fault.
     pub(crate) const FAULT: u32 = 4;
+
+    /// Says that an answer of this kind belongs to the task with this number.
+    pub(crate) fn answering(kind: u32, number: u64) -> u32 {
+        // The low 24 bits of the number: stray answers are to recent tasks.
+        kind | (number as u32) << 8
+    }
+
+    /// Takes the kind out again.
+    pub(crate) fn of(kind: u32) -> u32 {
+        kind & 0xff
+    }
 }
+
+/// The number of no task: the answer is to whatever the worker was given.
+pub(crate) const ANY: u64 = 0;
 
 /// The result of a task, still encoded, or why there is none.
 pub(crate) type Outcome = Result<Reply, TaskError>;
@@ -49,6 +64,8 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) message: Arc<Message>,
     pub(crate) done: Done,
+    /// How many workers died that had been given it and had not begun.
+    pub(crate) lost: u32,
 }
 
 /// The bytes and descriptors that a worker is sent. Kept until the answer, to be sent again if need be.

@@ -56,12 +56,12 @@ mod dispatch;
 mod error;
 mod handle;
 mod imap;
-mod interrupt;
 mod job;
 mod map;
 mod pool;
 mod shared;
 mod state;
+mod unix;
 mod worker;
 
 pub use builder::Builder;

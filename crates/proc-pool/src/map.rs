@@ -31,6 +31,7 @@ where
     T: Serialize + DeserializeOwned + 'static,
     R: Serialize + DeserializeOwned + 'static,
 {
+    handle::refuse_in_callback();
     let call = Call::new::<Each<T, R>>(f).map_err(SubmitError::function)?;
     let (tell, told) = mpsc::channel();
     let chunks = items.chunks(chunk_size);
@@ -41,7 +42,6 @@ where
         // Nobody listens only if this function has returned early, with an error.
         shared.submit(call, args, Box::new(move |outcome| drop(tell.send((index, outcome)))))?;
     }
-    handle::refuse_in_callback();
     // As in Python all chunks are done, whatever becomes of one of them.
     let mut outcomes: Vec<_> = told.iter().take(count).collect();
     outcomes.sort_unstable_by_key(|(index, _)| *index);

@@ -104,8 +104,8 @@ impl Pool {
     /// Hands `f` with `args` to the workers, and has `callback` called with the result or the error.
     ///
     /// The callback runs in this process, on the pool's own thread, before the handle is ready. While it
-    /// runs, other results wait; it must not wait for a task of the same pool. A panic in it is
-    /// printed and goes no further.
+    /// runs, other results wait; it must not wait for a task. A panic in it is printed and goes no
+    /// further.
     ///
     /// # Errors
     ///
@@ -263,7 +263,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the pool was neither closed nor terminated: it would wait for ever.
+    /// `WouldBlock` where it would wait for ever: when the pool was neither closed nor terminated, in a
+    /// callback, and in the child of a fork.
     ///
     /// ```
     /// let pool = proc_pool::Pool::new()?;
@@ -274,10 +275,18 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(&self) -> Result<(), Error> {
-        if self.shared.state().phase == Phase::Running {
-            let why = "it is still running: close or terminate it first";
+        let refused = |why| {
             let source = io::Error::new(io::ErrorKind::WouldBlock, why);
-            return Err(Error::new("join", "a pool", source));
+            Err(Error::new("join", "a pool", source))
+        };
+        if self.shared.is_a_copy() {
+            return refused("it belongs to the process that was forked");
+        }
+        if handle::is_in_callback() {
+            return refused("a callback of a pool cannot wait for one");
+        }
+        if self.shared.state().phase == Phase::Running {
+            return refused("it is still running: close or terminate it first");
         }
         drop(self.shared.until(|state| state.finished));
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -289,9 +298,9 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.terminate();
-        // In a callback of its own the pool cannot wait for the thread that runs the callback.
-        if !handle::is_in_callback() {
+        // The child of a fork has neither the thread nor, perhaps, the state's lock.
+        if !self.shared.is_a_copy() {
+            self.terminate();
             let _ = self.join();
         }
     }

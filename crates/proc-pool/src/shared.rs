@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use multiproc_core::deadline::Deadline;
@@ -11,7 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::SubmitError;
 use crate::handle;
-use crate::job::{Done, Job, Message, Outcome, kind};
+use crate::job::{ANY, Done, Job, Message, Outcome, kind};
 use crate::state::{Phase, State};
 
 /// The state and its bells.
@@ -21,6 +23,9 @@ pub(crate) struct Shared {
     changed: Condvar,
     /// Makes the pool's thread look at the state anew.
     pub(crate) wake: OwnedFd,
+    last_number: AtomicU64,
+    /// The process that has the pool's thread: the child of a fork has none.
+    process: u32,
 }
 
 impl Shared {
@@ -29,7 +34,14 @@ impl Shared {
             state: Mutex::new(State::new(workers)),
             changed: Condvar::new(),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            last_number: AtomicU64::new(ANY),
+            process: std::process::id(),
         })
+    }
+
+    /// Says whether this process inherited the pool by a fork, without its thread.
+    pub(crate) fn is_a_copy(&self) -> bool {
+        std::process::id() != self.process
     }
 
     /// Locks the state. Nothing of a user's runs under the lock, so no panic leaves it half-changed.
@@ -63,18 +75,21 @@ impl Shared {
     }
 
     /// Takes a task, and sends it off if a worker is idle. `done` is called once, by the pool's
-    /// thread or this one, whatever becomes of it.
+    /// thread, whatever becomes of it.
     pub(crate) fn submit(&self, call: Call, args: Encoded, done: Done) -> Result<(), SubmitError> {
+        if self.is_a_copy() {
+            return Err(SubmitError::Forked);
+        }
+        // Relaxed: only to be different.
+        let number = self.last_number.fetch_add(1, Relaxed) + 1;
+        let message = Arc::new(Message::new(number, call, args)?);
         let mut state = self.state();
         match &state.phase {
             Phase::Running => {}
             Phase::Closed | Phase::Terminated => return Err(SubmitError::Closed),
             Phase::Broken(why) => return Err(SubmitError::Broken(why.clone())),
         }
-        state.last_number += 1;
-        let number = state.last_number;
-        let message = Arc::new(Message::new(number, call, args)?);
-        state.queue.push_back(Job { number, message, done });
+        state.queue.push_back(Job { number, message, done, lost: 0 });
         drop(state);
         self.hand_out();
         Ok(())
@@ -88,10 +103,11 @@ impl Shared {
             let (socket, bytes) = (sending.socket.as_fd(), &sending.message.bytes);
             // Does not wait: the socket of an idle worker is empty.
             let result = packet::send(socket, kind::TASK, bytes, &fds, Deadline::NEVER);
-            let failed = self.state().sent(&sending, result);
+            let failed = result.is_err();
+            self.state().sent(&sending, result);
             self.ring();
-            if let Some((job, error)) = failed {
-                answer(job.done, Err(error));
+            if failed {
+                self.wake();
             }
         }
     }

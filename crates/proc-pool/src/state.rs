@@ -44,6 +44,8 @@ pub(crate) struct Given {
 pub(crate) struct Slot {
     /// The pool's end of the worker's socket, while it may be given tasks.
     pub(crate) socket: Option<Arc<OwnedFd>>,
+    /// The worker's initializer has run.
+    pub(crate) ready: bool,
     pub(crate) given: Option<Given>,
 }
 
@@ -60,7 +62,8 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) queue: VecDeque<Job>,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) last_number: u64,
+    /// Tasks that can be sent to nobody, for the pool's thread to answer: callbacks run there.
+    pub(crate) failed: Vec<(Job, TaskError)>,
     /// The pool's thread has ended, and with it the last worker.
     pub(crate) finished: bool,
 }
@@ -71,7 +74,7 @@ impl State {
             phase: Phase::Running,
             queue: VecDeque::new(),
             slots: (0..workers).map(|_| Slot::default()).collect(),
-            last_number: 0,
+            failed: Vec::new(),
             finished: false,
         }
     }
@@ -81,7 +84,11 @@ impl State {
         if self.queue.is_empty() {
             return None;
         }
-        let idle = |slot: &Slot| slot.socket.is_some() && slot.given.is_none();
+        // One that is still initialising may take its time: only when there is none that has.
+        let any_ready = self.slots.iter().any(|slot| slot.socket.is_some() && slot.ready);
+        let idle = |slot: &Slot| {
+            slot.socket.is_some() && slot.given.is_none() && (slot.ready || !any_ready)
+        };
         let slot = self.slots.iter().position(idle)?;
         let socket = Arc::clone(self.slots[slot].socket.as_ref()?);
         let job = self.queue.pop_front()?;
@@ -90,27 +97,23 @@ impl State {
         Some(Sending { slot, number, socket, message })
     }
 
-    /// Notes that a task was sent, or takes it back because its worker is dead.
-    ///
-    /// Returns the task when it cannot be sent to anybody, with the reason.
-    pub(crate) fn sent(
-        &mut self,
-        sending: &Sending,
-        result: io::Result<()>,
-    ) -> Option<(Job, TaskError)> {
-        let Slot { socket, given } = &mut self.slots[sending.slot];
+    /// Notes that a task was sent, or takes it back because it was not.
+    pub(crate) fn sent(&mut self, sending: &Sending, result: io::Result<()>) {
+        let Slot { socket, given, .. } = &mut self.slots[sending.slot];
         // The pool may have been terminated meanwhile, and the task answered.
-        let ours = given.as_mut().filter(|given| given.job.number == sending.number)?;
-        ours.sending = false;
-        let error = result.err()?;
-        let job = given.take()?.job;
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            // It did not arrive. No more for this worker, until the pool's thread has replaced it.
-            *socket = None;
-            self.queue.push_front(job);
-            return None;
+        let ours = given.take_if(|given| given.job.number == sending.number);
+        match (ours, result) {
+            (Some(ours), Ok(())) => *given = Some(Given { sending: false, ..ours }),
+            (Some(ours), Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                // Its worker is dead. No more for that one, until the pool's thread has replaced it.
+                *socket = None;
+                self.queue.push_front(ours.job);
+            }
+            (Some(ours), Err(error)) => {
+                self.failed.push((ours.job, TaskError::Io(error.to_string())));
+            }
+            (None, _) => {}
         }
-        Some((job, TaskError::Io(error.to_string())))
     }
 
     /// Takes every task that is not done, to be answered by the caller outside the lock.
@@ -123,6 +126,8 @@ impl State {
 
     /// Says whether nothing is waiting and nothing is being done.
     pub(crate) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && self.slots.iter().all(|slot| slot.given.is_none())
+        self.queue.is_empty()
+            && self.failed.is_empty()
+            && self.slots.iter().all(|slot| slot.given.is_none())
     }
 }

@@ -13,8 +13,8 @@ use multiproc_core::segment::{self, Opened, Place};
 use proc_spawn::call::{self, Call, Encoded, Fault};
 use serde::{Deserialize, Serialize};
 
-use crate::interrupt;
-use crate::job::{self, kind};
+use crate::job::{self, ANY, kind};
+use crate::unix;
 
 /// A descriptor in the arguments of a worker's process.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ pub(crate) fn run(
     begun: Begun,
     initializer: Option<Initializer>,
 ) -> Result<(), String> {
-    interrupt::ignore();
+    unix::ignore_interrupt();
     if let Some(initializer) = initializer {
         initializer.run()?;
     }
@@ -131,29 +131,47 @@ pub(crate) fn run(
 }
 
 fn serve(socket: BorrowedFd<'_>, begun: &AtomicU64) {
-    while let Ok(Some(Packet { kind: kind::TASK, mut body, fds })) =
-        packet::recv(socket, usize::MAX, Deadline::NEVER)
-    {
-        let answer = match job::open(&mut body) {
-            Some((number, Ok(call))) => {
+    let process = std::process::id();
+    loop {
+        let packet = match packet::recv(socket, usize::MAX, Deadline::NEVER) {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return,
+            // No descriptor or memory left for what came with it: that task's failure, whichever it is.
+            Err(error) => {
+                let fault = Fault::Rejected(format!("it could not be received: {error}"));
+                if reply(socket, ANY, Err(fault)).is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Packet { kind: kind::TASK, mut body, fds } = packet else { return };
+        let Some((number, call)) = job::open(&mut body) else { return };
+        let answer = match call {
+            Ok(call) => {
                 // Release: pairs with the Acquire in `Begun::has`, after this process's death.
                 begun.store(number, Release);
                 call.run(body, fds)
             }
-            Some((_, Err(error))) => Err(Fault::rejected(error)),
-            None => break,
+            Err(error) => Err(Fault::rejected(error)),
         };
-        if reply(socket, answer).is_err() {
-            break; // Nobody is left to answer to.
+        if std::process::id() != process {
+            // The task forked, and this is its child, which has no business here.
+            unix::leave();
+        }
+        if reply(socket, number, answer).is_err() {
+            return; // Nobody is left to answer to.
         }
     }
 }
 
-fn reply(socket: BorrowedFd<'_>, answer: Result<Encoded, Fault>) -> io::Result<()> {
+fn reply(socket: BorrowedFd<'_>, number: u64, answer: Result<Encoded, Fault>) -> io::Result<()> {
+    let (result, failure) =
+        (kind::answering(kind::RESULT, number), kind::answering(kind::FAULT, number));
     let fault = match answer {
         Ok(Encoded { bytes, fds }) => {
             let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-            match packet::send(socket, kind::RESULT, &bytes, &borrowed, Deadline::NEVER) {
+            match packet::send(socket, result, &bytes, &borrowed, Deadline::NEVER) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                     // Too many handles, or no memory for it: this task's failure, not the worker's.
                     Fault::Unencodable(error.to_string())
@@ -164,5 +182,5 @@ fn reply(socket: BorrowedFd<'_>, answer: Result<Encoded, Fault>) -> io::Result<(
         Err(fault) => fault,
     };
     let text = call::encode(&fault).map_err(io::Error::other)?;
-    packet::send(socket, kind::FAULT, &text.bytes, &[], Deadline::NEVER)
+    packet::send(socket, failure, &text.bytes, &[], Deadline::NEVER)
 }

@@ -26,6 +26,7 @@
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
 
 use multiproc_core::deadline::Deadline;
 use multiproc_core::futex::{self, Wait};
@@ -34,6 +35,9 @@ use multiproc_core::segment::Plain;
 use multiproc_core::spin::Spin;
 
 use crate::error::ReleaseError;
+
+/// How long a waiter waits for its turn before it looks whether there is a permit all the same.
+const LOOK: Duration = Duration::from_millis(250);
 
 const WAITER: u32 = 1;
 const ONE: u32 = 2;
@@ -101,8 +105,18 @@ impl Permits {
         if waiting.permit.until(|| self.value.load(Relaxed) >= ONE) && self.try_acquire() {
             return true;
         }
-        let Some(_turn) = self.turnstile.lock_until(&waiting.turnstile, deadline) else {
-            return self.try_acquire();
+        // Now and then a look at the permits, in case who has the turn was stopped, and sleeps through them.
+        let _turn = loop {
+            let slice = deadline.slice(LOOK);
+            if let Some(turn) = self.turnstile.lock_until(&waiting.turnstile, slice) {
+                break turn;
+            }
+            if self.try_acquire() {
+                return true;
+            }
+            if deadline.has_passed() {
+                return false;
+            }
         };
         loop {
             if self.try_acquire() {
