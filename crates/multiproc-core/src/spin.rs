@@ -2,8 +2,10 @@
 //!
 //! Sleeping and being woken across cores costs tens of microseconds, a cache line's round trip a
 //! tenth of one; on a single core every look before the sleep is wasted. So the spin is bounded by
-//! time, learns from success, is skipped when one CPU is allowed, and ends in two yields, which let a
+//! time, learns from success, is skipped where there is one CPU, and ends in two yields, which let a
 //! preempted peer run when there are more processes than cores.
+
+#![allow(unsafe_code, reason = "asks libc for the number of CPUs")]
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -13,8 +15,6 @@ use rustix::time::{ClockId, clock_gettime};
 const MOST: u32 = 20_000;
 /// The shortest spin, about the cost of one system call: enough to learn that spinning pays again.
 const LEAST: u32 = 500;
-/// After so many spins the affinity mask is read again.
-const ASK_AGAIN: u32 = 64;
 const YIELDS: usize = 2;
 
 /// A spin length that adapts: one for each thing that a process waits for.
@@ -81,18 +81,21 @@ fn now() -> Duration {
     Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
-/// Says whether this thread may run on more than one CPU, asking the kernel now and then.
+/// Says whether the machine has more than one CPU.
+///
+/// Not whether this thread may use more than one: pinned to one, it may wait for a peer that is pinned
+/// to another, and a peer on the same one shows in spins that fail.
 fn several_cpus() -> bool {
-    // Low bit: the answer. The rest counts down to the next question.
-    static KNOWN: AtomicU32 = AtomicU32::new(0);
-    let known = KNOWN.load(Ordering::Relaxed);
-    if known >= 2 {
-        KNOWN.store(known - 2, Ordering::Relaxed);
-        return known & 1 == 1;
+    // 0 until it is known; the number does not matter beyond 1, nor does a CPU that comes later.
+    static CPUS: AtomicU32 = AtomicU32::new(0);
+    let mut cpus = CPUS.load(Ordering::Relaxed);
+    if cpus == 0 {
+        // SAFETY: takes a number and returns one.
+        let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+        cpus = u32::try_from(online).unwrap_or(1).max(1);
+        CPUS.store(cpus, Ordering::Relaxed);
     }
-    let several = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count()) > 1;
-    KNOWN.store(2 * ASK_AGAIN + u32::from(several), Ordering::Relaxed);
-    several
+    cpus > 1
 }
 
 #[cfg(test)]

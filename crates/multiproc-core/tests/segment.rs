@@ -4,15 +4,14 @@
 
 use multiproc_core::header::{Item, Spec};
 use multiproc_core::segment::{self, Place};
-use multiproc_core::{deadline::Deadline, packet, presence};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use testkit::{End, Limits, Outcome, SharedPage, fork, kill_at_every_instruction, until, watchdog};
+use testkit::{End, Limits, kill_at_every_instruction, watchdog};
 
 fn spec() -> Spec {
     Spec { kind: "test", item: Item::of::<u64>(), capacity: 3, detail: 4 }
@@ -92,36 +91,4 @@ fn a_creator_killed_anywhere_leaves_a_whole_file_or_none() {
 fn a_directory_that_does_not_exist_is_told() {
     let error = make(Place::Path(Path::new("/nonexistent/s"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-}
-
-#[test]
-fn a_side_is_there_as_long_as_anyone_has_it_or_a_message_carries_it() {
-    let _dog = watchdog(Duration::from_secs(60));
-    let made = make(Place::Anonymous("test")).unwrap();
-    let asker = presence::claim(&*made.fd, 1).unwrap();
-    assert!(!presence::is_there(&asker, 0));
-    let side = presence::claim(&*made.fd, 0).unwrap();
-    assert!(presence::is_there(&asker, 0));
-    assert!(!presence::is_there(&side, 0), "one's own copies do not count");
-
-    // On its way in a message.
-    let (left, right) = packet::pair().unwrap();
-    packet::send(left.as_fd(), 0, b"", &[side.as_fd()], Deadline::NEVER).unwrap();
-    drop(side);
-    assert!(presence::is_there(&asker, 0));
-
-    // In another process, which is killed; the copies of this one are closed.
-    let page = SharedPage::new(1);
-    let child = fork(|| {
-        let arrived = packet::recv(right.as_fd(), 9, Deadline::NEVER).unwrap().unwrap();
-        page[0].store(1, SeqCst);
-        std::thread::sleep(Duration::from_secs(60));
-        drop(arrived);
-    });
-    until(Duration::from_secs(10), "the child's message", || page[0].load(SeqCst) == 1);
-    drop((left, right));
-    assert!(presence::is_there(&asker, 0));
-    child.kill();
-    assert_eq!(child.wait(), Outcome::Signaled(9));
-    assert!(!presence::is_there(&asker, 0));
 }
