@@ -125,11 +125,11 @@ fn round_trip<T: Item>(what: &str, item: T) {
 
 /// Receives in batches of `n`, and says so after each.
 fn count<T: Item>(rx: Receiver<T>, n: u64, done: Semaphore) {
-    let mut seen = 0;
+    let mut seen = 0u64;
     for item in rx {
         black_box(&item);
         seen += 1;
-        if seen % n == 0 {
+        if seen.is_multiple_of(n) {
             done.release().unwrap();
         }
     }
@@ -145,7 +145,7 @@ fn rate<T: Item>(what: &str, item: T, n: u64) {
     let thread = std::thread::spawn(move || {
         for (index, item) in crx.iter().enumerate() {
             black_box(&item);
-            if (index as u64 + 1) % n == 0 {
+            if (index as u64 + 1).is_multiple_of(n) {
                 cdone.send(()).unwrap();
             }
         }

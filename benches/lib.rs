@@ -11,10 +11,5 @@ pub fn echo<T: Item>(rx: Receiver<T>, tx: Sender<T>) {
     }
 }
 
-/// Receives until the other side is gone, and returns how many items there were.
-pub fn drain<T: Item>(rx: Receiver<T>) -> u64 {
-    rx.into_iter().map(|item| std::hint::black_box(&item) as *const T).count() as u64
-}
-
 /// A message of 1 KiB, by value.
 pub type Kib = [u64; 128];
