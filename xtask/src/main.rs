@@ -1,0 +1,55 @@
+//! What the repository does with itself: `cargo xtask help`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks to the one who called it"
+)]
+
+mod deps;
+mod examples;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What can go wrong, as a sentence for the one who called.
+type Failure = Box<dyn Error>;
+
+/// Runs the examples, and checks the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_flag = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the tutorial's examples and checks what each of them does
+    Examples(examples::Arguments),
+    /// Kills and interrupts the examples while they run: nobody may hang, nothing may be left
+    Deaths(examples::deaths::Arguments),
+    /// Checks what the compiler does not: titles, lint tables, file lengths, licences
+    Tidy,
+    /// Counts the crates that each primitive brings along
+    Deps,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Examples(arguments) => examples::run(&arguments),
+        Command::Deaths(arguments) => examples::deaths::run(&arguments),
+        Command::Tidy => tidy::run(),
+        Command::Deps => deps::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
