@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+#[cfg(feature = "serde")]
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ impl<T: NoUninit + AnyBitPattern + Send + 'static> Data for T {}
 #[doc(alias = "pthread_mutex_t")]
 pub struct Mutex<T> {
     segment: Arc<Segment>,
+    /// By which a handle travels.
+    #[cfg(feature = "serde")]
     fd: Arc<OwnedFd>,
     data: PhantomData<T>,
 }
@@ -44,7 +47,12 @@ pub struct Mutex<T> {
 // Written by hand: another handle, not another `T`.
 impl<T> Clone for Mutex<T> {
     fn clone(&self) -> Self {
-        Self { segment: Arc::clone(&self.segment), fd: Arc::clone(&self.fd), data: PhantomData }
+        Self {
+            segment: Arc::clone(&self.segment),
+            #[cfg(feature = "serde")]
+            fd: Arc::clone(&self.fd),
+            data: PhantomData,
+        }
     }
 }
 
@@ -119,7 +127,12 @@ impl<T: Data> Mutex<T> {
     }
 
     fn from_opened(opened: Opened) -> Self {
-        Self { segment: opened.segment, fd: opened.fd, data: PhantomData }
+        Self {
+            segment: opened.segment,
+            #[cfg(feature = "serde")]
+            fd: opened.fd,
+            data: PhantomData,
+        }
     }
 
     /// Opens a mutex whose descriptor arrived in a message.

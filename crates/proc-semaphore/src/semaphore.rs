@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+#[cfg(feature = "serde")]
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub const MAX_PERMITS: u32 = (1 << 30) - 1;
 #[derive(Debug)]
 struct Handle {
     segment: Arc<Segment>,
+    /// By which a handle travels.
+    #[cfg(feature = "serde")]
     fd: Arc<OwnedFd>,
     waiting: Waiting,
     bound: u32,
@@ -66,8 +69,13 @@ impl Handle {
     }
 
     fn from_opened(opened: Opened, bound: u32) -> Self {
-        let Opened { segment, fd, .. } = opened;
-        Self { segment, fd, waiting: Waiting::default(), bound }
+        Self {
+            segment: opened.segment,
+            #[cfg(feature = "serde")]
+            fd: opened.fd,
+            waiting: Waiting::default(),
+            bound,
+        }
     }
 
     #[inline]
