@@ -63,7 +63,8 @@ pub enum RecvError {
     /// A message came that is none: not what this end expects, longer than its limit, or not
     /// framed as this crate does. It is gone; the next one can be received.
     Decode(Error),
-    /// The operating system refused.
+    /// The operating system refused. A message whose handles found no descriptor free is gone, and the
+    /// next one can be received.
     Failed(Error),
 }
 

@@ -73,7 +73,9 @@
 //!
 //! The other side may be killed at any instruction, and may send anything: a message arrives whole
 //! or not at all, and what is no message is [`RecvError::Decode`], after which the next one can be
-//! received. It can neither crash this process nor make it allocate more than the limit.
+//! received. The limit is on a message's bytes. Decoded values may be larger (an empty `String` is one
+//! byte on its way and 24 here), and a type that nests without bound, such as a tree, takes a stack as
+//! deep as the sender likes: receive those only from peers that you trust, or receive bytes.
 //!
 //! Linux only.
 

@@ -29,6 +29,11 @@ thread_local! {
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Works on the scopes; `None` in the destructors of a thread that is ending, where there are none.
+fn with_scopes<R>(f: impl FnOnce(&mut Vec<Scope>) -> R) -> Option<R> {
+    SCOPES.try_with(|scopes| f(&mut scopes.borrow_mut())).ok()
+}
+
 /// Why a handle could not be encoded or decoded here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(String);
@@ -55,19 +60,19 @@ struct Popped;
 
 impl Popped {
     fn push(scope: Scope) -> Self {
-        SCOPES.with_borrow_mut(|scopes| scopes.push(scope));
+        with_scopes(|scopes| scopes.push(scope));
         Self
     }
 
     fn pop(self) -> Option<Scope> {
         std::mem::forget(self);
-        SCOPES.with_borrow_mut(Vec::pop)
+        with_scopes(Vec::pop).flatten()
     }
 }
 
 impl Drop for Popped {
     fn drop(&mut self) {
-        SCOPES.with_borrow_mut(|scopes| scopes.pop());
+        with_scopes(Vec::pop);
     }
 }
 
@@ -110,7 +115,7 @@ fn refusal(scope: Scope) -> Option<Refused> {
 ///
 /// [`Refused`] when the thread is not encoding anything that can carry a descriptor.
 pub fn put(fd: &Arc<OwnedFd>) -> Result<u32, Refused> {
-    let index = SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+    let index = with_scopes(|scopes| match scopes.last_mut() {
         Some(Scope::Outgoing { fds, .. }) => {
             let known = fds.iter().position(|other| Arc::ptr_eq(other, fd));
             let index = known.unwrap_or_else(|| {
@@ -121,7 +126,7 @@ pub fn put(fd: &Arc<OwnedFd>) -> Result<u32, Refused> {
         }
         _ => None,
     });
-    index.ok_or_else(|| refuse(NO_SCOPE))
+    index.flatten().ok_or_else(|| refuse(NO_SCOPE))
 }
 
 /// Takes the descriptor with this index out of the innermost scope.
@@ -130,14 +135,14 @@ pub fn put(fd: &Arc<OwnedFd>) -> Result<u32, Refused> {
 ///
 /// [`Refused`] when the thread is not decoding a message, or the message has no such descriptor.
 pub fn get(index: u32) -> Result<Arc<OwnedFd>, Refused> {
-    let found = SCOPES.with_borrow(|scopes| match scopes.last() {
+    let found = with_scopes(|scopes| match scopes.last() {
         Some(Scope::Incoming { fds, .. }) => {
             let fd = usize::try_from(index).ok().and_then(|index| fds.get(index));
             Ok((fd.cloned(), fds.len()))
         }
         _ => Err(NO_SCOPE),
     });
-    match found {
+    match found.unwrap_or(Err(NO_SCOPE)) {
         Ok((Some(fd), _)) => Ok(fd),
         Ok((None, len)) => {
             Err(refuse(format!("the message names descriptor {index} and carries {len}")))
@@ -149,7 +154,7 @@ pub fn get(index: u32) -> Result<Arc<OwnedFd>, Refused> {
 /// Records why a handle cannot be encoded or decoded, and returns it for the serialiser's error.
 pub fn refuse(why: impl fmt::Display) -> Refused {
     let refused = Refused(why.to_string());
-    SCOPES.with_borrow_mut(|scopes| {
+    with_scopes(|scopes| {
         if let Some(
             Scope::Outgoing { refusal, .. }
             | Scope::Incoming { refusal, .. }

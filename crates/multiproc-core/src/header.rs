@@ -5,6 +5,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The bytes at the start of a segment that belong to the header.
 pub const HEADER_BYTES: usize = 128;
@@ -35,13 +37,11 @@ impl Item {
         Self { name, size: 0, align: 1 }
     }
 
-    /// FNV-1a over name, size and alignment: a name longer than the header keeps still counts whole.
+    /// A hash of name, size and alignment: a name longer than the header keeps still counts whole.
     fn hash(&self) -> u64 {
         let numbers = [self.size as u64, self.align as u64];
         let bytes = self.name.bytes().chain(numbers.into_iter().flat_map(u64::to_le_bytes));
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        fnv(bytes)
     }
 }
 
@@ -78,7 +78,7 @@ pub struct Found {
 /// | 24 | 8 | capacity |
 /// | 32 | 8 | detail |
 /// | 40 | 8 | bytes of the segment |
-/// | 48 | 8 | inode of the PID namespace |
+/// | 48 | 8 | PID namespace and boot |
 /// | 56 | 24 | kind, padded with zeros |
 /// | 80 | 48 | the item's name, cut at 48 bytes |
 struct Layout;
@@ -181,17 +181,35 @@ fn decode(
         return Err(wrong("without /proc this process cannot tell its PID namespace".to_owned()));
     }
     if theirs != ours {
-        return Err(wrong(format!(
-            "it was made in PID namespace {theirs}, and this process is in {ours}: \
-             thread ids mean nothing across the two"
-        )));
+        return Err(wrong(
+            "it was made in another PID namespace than this process is in, or before the machine was \
+             last started: thread ids mean nothing across the two"
+                .to_owned(),
+        ));
     }
     Ok(Found { capacity: u64_at(Layout::CAPACITY), detail: u64_at(Layout::DETAIL) })
 }
 
-/// Returns the inode of this process's PID namespace, or 0 where `/proc` does not tell.
+/// Returns a number for this process's PID namespace since the machine was started, or 0 where `/proc`
+/// does not tell.
 pub(crate) fn pid_namespace() -> u64 {
-    rustix::fs::stat("/proc/self/ns/pid").map_or(0, |stat| stat.st_ino)
+    static BOOT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: whoever comes first, it is the same number.
+    let mut boot = BOOT.load(Relaxed);
+    if boot == 0 {
+        let id = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        boot = fnv(id) | 1;
+        BOOT.store(boot, Relaxed);
+    }
+    // Rotated, so that the low bit that was set does not meet the inode's.
+    rustix::fs::stat("/proc/self/ns/pid").map_or(0, |stat| stat.st_ino ^ boot.rotate_left(32))
+}
+
+/// FNV-1a.
+fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 fn cut(text: &str, most: usize) -> &str {

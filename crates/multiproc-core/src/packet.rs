@@ -45,6 +45,9 @@ pub const INLINE_MAX: usize = 96 * 1024;
 /// Up to this length a packet is copied together before it is sent.
 const SHORT: usize = 512;
 
+/// How long a sender waits before it tries again to send descriptors that are too many just now.
+const CROWDED: std::time::Duration = std::time::Duration::from_millis(2);
+
 const CONTROL: usize = rustix::cmsg_space!(ScmRights(MAX_FDS + 1));
 
 thread_local! {
@@ -180,6 +183,14 @@ fn post(
             // A packet is taken whole or not at all.
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
+            // As many descriptors are on their way as this user may send: as good as a full socket, but
+            // nothing tells when it is over.
+            Err(Errno::TOOMANYREFS) => {
+                if deadline.has_passed() {
+                    return Err(Errno::TIMEDOUT);
+                }
+                std::thread::sleep(CROWDED);
+            }
             // Either we asked not to wait, or the socket was set so by somebody.
             Err(Errno::AGAIN) => {
                 if !ready(socket, PollFlags::OUT, deadline)? {

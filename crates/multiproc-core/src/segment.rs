@@ -160,6 +160,9 @@ pub fn attach(fd: Arc<OwnedFd>, kind: &'static str, item: Item) -> io::Result<Op
     }
     if !is_sealed(fd.as_fd()) {
         check_owner(&stat)?;
+    } else if stat.st_blocks.saturating_mul(512) < stat.st_size {
+        // We would be charged for what its maker has only announced.
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "its memory is not allocated"));
     }
     let file_bytes = u64::try_from(stat.st_size).unwrap_or(0);
     let found = header::read(&fd, file_bytes, kind, item)?;

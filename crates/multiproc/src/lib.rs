@@ -47,8 +47,8 @@
 //! | `lock.acquire(False)`, `lock.acquire(timeout=t)` | [`Mutex::try_lock`], [`Mutex::lock_timeout`] | |
 //! | `Value`, `Array` | [`Mutex<u64>`](Mutex), `Mutex<[f64; 8]>` | |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)` | [`Semaphore::new`], [`BoundedSemaphore::new`] | |
-//! | `s.acquire()`, `s.release()`, `s.get_value()` | [`Semaphore::acquire`], [`Semaphore::release`], [`Semaphore::value`] | |
-//! | `Queue(n)` | [`queue::bounded`], [`queue::bounded_values`], [`queue::bounded_bytes`] | always bounded; two ends, so that the end of the stream shows |
+//! | `s.acquire()`, `s.release()`, `s.get_value()` | [`Semaphore::acquire`], [`Semaphore::release`], [`Semaphore::value`] | `release` may be refused: too many permits |
+//! | `Queue(n)` | [`queue::bounded`], [`queue::bounded_values`], [`queue::bounded_bytes`] | numbers and plain structs, serde values ([`queue::ValueSender`]), bytes; always bounded; two ends, so that the end of the stream shows |
 //! | `q.put(x)`, `q.get()` | `tx.send(x)`, `rx.recv()` | on return the message is visible to all: no feeder thread |
 //! | `q.put_nowait(x)`, `q.get_nowait()` | `tx.try_send(x)`, `rx.try_recv()` | |
 //! | `q.put(x, timeout=t)`, `q.get(timeout=t)` | `tx.send_timeout(x, t)`, `rx.recv_timeout(t)` | |

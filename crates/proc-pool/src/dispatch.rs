@@ -189,10 +189,12 @@ impl Dispatcher {
             }
         });
         if poll(&mut fds, timeout.as_ref()).is_err() {
-            // EINTR; without memory for the call, or below a lowered limit of descriptors, there is
-            // nothing better than to try again.
+            // EINTR; or no memory for the call, or more descriptors than a lowered limit allows. Then
+            // look at each of them, now and then.
             std::thread::sleep(Duration::from_millis(1));
-            return Vec::new();
+            let ended = |worker: &Worker| !worker.process.is_alive();
+            let ended = self.workers.iter().map(|worker| worker.as_ref().is_some_and(ended));
+            return ended.map(|ended| Happened { said: true, ended }).collect();
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
         if happened(&fds[0]) {

@@ -3,7 +3,6 @@
 use crate::call::{Encoded, Fault};
 use crate::message::{self, Order};
 use crate::panics::PanicInfo;
-use crate::tie;
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -102,8 +101,6 @@ impl This {
         if self.reported.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        // From here on the parent reads, and reading signals whoever armed the socket.
-        tie::disarm(self.control());
         let fds = outcome.as_ref().map_or(&[][..], |result| &result.fds[..]);
         let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
         let (kind, body) = message::write_report(outcome);

@@ -30,6 +30,7 @@ pub(crate) fn register() {
 /// No thread-local with a destructor may be used in here: those of the exiting thread are gone.
 extern "C" fn at_exit() {
     let grace = Deadline::after(GRACE);
+    let mut told = false;
     for daemon in attached().iter().filter(|child| child.is_daemon()) {
         let _ = daemon.signal("terminate", Signal::TERM);
     }
@@ -57,12 +58,29 @@ extern "C" fn at_exit() {
             // Only the hang-up, which is always reported.
             fds.push(PollFd::from_borrowed_fd(parent.control(), PollFlags::empty()));
         }
-        wait_for(&mut fds, if daemons && !late { grace } else { Deadline::NEVER });
+        if late && !told {
+            told = true;
+            tell(&children);
+        }
+        let _ = wait_for(&mut fds, if late { Deadline::NEVER } else { grace });
         if parent.is_some_and(|parent| !This::parent_is_alive(parent)) {
             // Not by `exit`, in which we are: as the tie would have done a moment earlier.
             let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
         }
     }
+}
+
+/// Says on standard error what an exit waits for: nobody else would find out why a program does not end.
+fn tell(children: &[Arc<Child>]) {
+    let names: Vec<_> =
+        children.iter().map(|child| format!("'{}' ({})", child.name(), child.pid())).collect();
+    let line = format!(
+        "process {} has ended, and waits for its children that are no daemons: {}\n",
+        std::process::id(),
+        names.join(", ")
+    );
+    // Not through std's handle, whose lock may be held for ever by a thread that is no more.
+    let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
 }
 
 fn attached() -> Vec<Arc<Child>> {

@@ -37,9 +37,14 @@
 //! | its handle is dropped | lives on | lives on | lives on |
 //! | may start processes itself | yes | no | yes |
 //!
-//! The kernel does the killing, at once and at any depth. Two limits: a program that a process puts
-//! in its own place (`exec`) is not tied to the parent, and a copy of the parent that was made by a
-//! bare `fork` counts as the parent.
+//! The kernel does the killing, at once and at any depth. Three limits: a program that a process puts
+//! in its own place (`exec`) or starts itself (`std::process::Command`) is not tied to the parent, and
+//! a copy of the parent that was made by a bare `fork` counts as the parent.
+//!
+//! An exit that waits for a child for more than two seconds says so on standard error. `process::exit`
+//! runs no destructors: a child that waits for the end of a queue or pipe of which this process has an
+//! end then waits for ever, and the exit for it. Drop the end before, return from `main`, or make the
+//! child a daemon.
 //!
 //! # What a started process has
 //!
@@ -57,7 +62,8 @@
 //!
 //! Linux with `/proc`, in programs, tests, doc tests, benches and examples alike, with threads
 //! running or not; linked statically or dynamically, with `panic = "abort"` too. It refuses to
-//! start anything ([`SpawnError`]) in set-uid programs, from within a shared object such as a
+//! start anything ([`SpawnError`]) in set-uid programs (a program that has given up root's rights itself
+//! must make itself dumpable again, or its children end with code 71), from within a shared object such as a
 //! Python extension, and in a program that was started through the loader (`ld.so ./program`).
 
 mod args;

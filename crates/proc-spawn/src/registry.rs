@@ -74,7 +74,7 @@ impl Child {
                 Ok(Some(ended)) => *status = Some(ExitStatus::from_wait(&ended)),
                 // Somebody else reaped it (or will: we were forked off its parent). The pidfd
                 // still tells whether it has ended.
-                Err(_) if self.has_ended(Deadline::after(Duration::ZERO)) => {
+                Err(_) if self.wait_for_end(Deadline::after(Duration::ZERO)) == Some(true) => {
                     *status = Some(ExitStatus::Unknown);
                 }
                 Err(_) => {}
@@ -89,19 +89,20 @@ impl Child {
             return Some(status);
         }
         loop {
-            if !self.has_ended(deadline) {
-                return self.try_wait();
-            }
+            let waited = self.wait_for_end(deadline);
             if let Some(status) = self.try_wait() {
                 return Some(status);
+            }
+            if waited == Some(false) || deadline.has_passed() {
+                return None;
             }
             // It has ended, and its status is held back: a debugger that traces it gets it first.
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Waits for its end without reaping it.
-    fn has_ended(&self, deadline: Deadline) -> bool {
+    /// Waits for its end without reaping it, as [`wait_for`].
+    fn wait_for_end(&self, deadline: Deadline) -> Option<bool> {
         wait_for(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], deadline)
     }
 
@@ -113,7 +114,8 @@ impl Child {
             return Ok(());
         }
         match pidfd_send_signal(&self.pidfd, signal) {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            // EBADF: it had ended before we could get its pidfd, and something else stands for that.
+            Ok(()) | Err(Errno::SRCH | Errno::BADF) => Ok(()),
             Err(error) => Err(Error::new(operation, format!("process '{}'", self.name), error)),
         }
     }
@@ -123,11 +125,10 @@ impl Child {
     pub(crate) fn wait_until_started(&self) {
         let mut fds =
             [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
-        if wait_for(&mut fds, Deadline::NEVER) {
-            // It says so before anything else. If it failed, there is no message, and a join will
-            // tell how it ended.
-            let _ = self.take_report();
-        }
+        while wait_for(&mut fds, Deadline::NEVER).is_none() {}
+        // It says so before anything else. If it failed, there is no message, and a join will tell how it
+        // ended.
+        let _ = self.take_report();
     }
 
     /// Takes its report, which was sent before it ended if it was sent at all.
@@ -137,15 +138,18 @@ impl Child {
 }
 
 /// Waits until one of `fds` is ready; `false` when the deadline passed before.
-pub(crate) fn wait_for(fds: &mut [PollFd<'_>], deadline: Deadline) -> bool {
+///
+/// `None`, after a millisecond, when the kernel does not take the question: there is no memory for it,
+/// or the program has lowered its limit of descriptors below what it has. Then look in another way.
+pub(crate) fn wait_for(fds: &mut [PollFd<'_>], deadline: Deadline) -> Option<bool> {
     loop {
         match poll(fds, deadline.poll_timeout().as_ref()) {
-            Ok(0) => return false,
-            Ok(_) => return true,
+            Ok(count) => return Some(count > 0),
             Err(Errno::INTR) => {}
-            // No memory for the call: look again, but not all the time.
-            Err(_) if deadline.has_passed() => return false,
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(1));
+                return None;
+            }
         }
     }
 }

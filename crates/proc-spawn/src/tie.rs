@@ -6,7 +6,8 @@
 //! `PR_SET_PDEATHSIG` it does not fire when only the thread that started the child ends.
 //!
 //! It also fires when the parent writes, or reads what the child wrote. So the parent never writes
-//! after the start message, and the child disarms before it reports.
+//! after the start message, and reads the report only when the child has ended: until its last
+//! instruction, exit handlers included, the child is tied.
 #![allow(unsafe_code, reason = "fcntl's F_SETOWN and F_SETSIG have no safe wrapper")]
 
 use std::io;
@@ -31,12 +32,4 @@ pub(crate) fn arm(control: BorrowedFd<'_>) -> io::Result<()> {
     let flags = fcntl(control, libc::F_GETFL, 0)?;
     fcntl(control, libc::F_SETFL, flags | libc::O_ASYNC)?;
     Ok(())
-}
-
-/// Takes it back.
-pub(crate) fn disarm(control: BorrowedFd<'_>) {
-    if let Ok(flags) = fcntl(control, libc::F_GETFL, 0) {
-        // It can fail only for a closed descriptor, which ours is not.
-        let _ = fcntl(control, libc::F_SETFL, flags & !libc::O_ASYNC);
-    }
 }

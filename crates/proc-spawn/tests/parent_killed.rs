@@ -150,3 +150,24 @@ fn not_when_it_is_detached() {
     drop(hold);
     assert_eq!(reader.read_line(), "false");
 }
+
+extern "C" fn linger() {
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+#[test]
+#[allow(unsafe_code, reason = "registers an exit handler")]
+fn also_one_that_has_done_its_work_and_is_on_its_way_out() {
+    kill_and_watch(
+        |pids| {
+            let finished = |pids: Handle| {
+                // SAFETY: the function takes nothing and does not unwind.
+                unsafe { libc::atexit(linger) };
+                tell(&pids, std::process::id());
+            };
+            spawn((pids.clone(),), finished).unwrap();
+            std::thread::sleep(Duration::from_secs(600));
+        },
+        1,
+    );
+}

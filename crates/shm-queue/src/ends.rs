@@ -33,6 +33,8 @@ pub(crate) struct End<C, const SIDE: usize> {
     seat: Seat<C, SIDE>,
     /// How this process waits for its own end's lock.
     pub(crate) lock_spin: Spin,
+    /// How it waits for its turn to sleep.
+    pub(crate) turn_spin: Spin,
     /// How it waits for the other end.
     pub(crate) peer_spin: Spin,
     /// What it knows of the other end's pace.
@@ -85,6 +87,7 @@ impl<C, const SIDE: usize> End<C, SIDE> {
             fd,
             seat,
             lock_spin: Spin::new(),
+            turn_spin: Spin::new(),
             peer_spin: Spin::new(),
             pace: Pace::default(),
             peers,
@@ -175,7 +178,10 @@ impl<C: Contents> Queue<C> {
         room: Room,
     ) -> Result<End<C, SIDE>, Error> {
         Self::create(Place::Path(path), room)
-            .and_then(|(opened, shape)| Self::claim(&opened, shape))
+            .and_then(|(opened, shape)| {
+                // A failed creation leaves no file; this one is ours, and nobody can have got at it.
+                Self::claim(&opened, shape).inspect_err(|_| drop(std::fs::remove_file(path)))
+            })
             .map_err(|error| {
                 Error::new(
                     "create",

@@ -49,6 +49,9 @@ pub fn bounded<T: Item>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), Err
 }
 
 /// The end that puts messages in. Clones are further senders to the same queue.
+///
+/// For plain items, `T:` [`Item`]. For whatever serde can encode there is
+/// `ValueSender`, made by `bounded_values` (feature `serde`).
 pub struct Sender<T> {
     pub(crate) end: Arc<End<Fixed<T>, SENDERS>>,
 }
@@ -190,6 +193,9 @@ fn place<T: Item>(memory: &Memory<Fixed<T>>, tail: u32, head: u32) -> Option<()>
 }
 
 /// The end that takes messages out. Clones are further receivers; each message goes to one of them.
+///
+/// For plain items, `T:` [`Item`]. For whatever serde can encode there is
+/// `ValueReceiver`, made by `bounded_values` (feature `serde`).
 pub struct Receiver<T> {
     pub(crate) end: Arc<End<Fixed<T>, RECEIVERS>>,
 }

@@ -55,7 +55,8 @@
 //! | receiving | is still in the queue; or taken and lost, if the kill came just before `recv` returned | are not held up |
 //! | asleep in either | is not in the queue, or still there | the next of those who wait takes the place |
 //!
-//! A process that is stopped (`SIGSTOP`) is not dead: if it was inside, its end waits for it, and the
+//! A process that is stopped (`SIGSTOP`) is not dead. While it waits, the others go on at once or within
+//! a quarter of a second; if it was just moving a message, its end waits for it, and the
 //! other end goes on until the queue is full or empty.
 //!
 //! # The end
@@ -63,7 +64,8 @@
 //! When no sender is left, receivers get what is still there and then
 //! [`Disconnected`](TryRecvError::Disconnected); when no receiver is left, `send` gives the message
 //! back. The kernel counts, so it is right for killed processes, and for a handle that is on its way
-//! in a message. A departure shows at once, a kill within about a tenth of a second.
+//! in a message. An end that is dropped shows at once; a kill, or an exit that runs no destructors,
+//! within about a tenth of a second.
 //!
 //! *Every* handle counts, also the sender that was cloned or forked to a child and is still here. A
 //! program that waits for the end of what its children send drops its own sender first:
@@ -84,8 +86,9 @@
 //!
 //! It has a bound; there is no unbounded queue, and no rendezvous (a capacity of zero is an error). It
 //! does not remember who has taken a message without finishing its work. Its operations are not for
-//! signal handlers. A peer that means ill can garble messages and make others wait; it cannot crash
-//! them, nor make them read beyond the queue's memory.
+//! signal handlers. A peer that means ill can garble messages and make others wait; it cannot make them
+//! read beyond the queue's memory. A queue of values decodes what it gets: a type that nests without bound
+//! takes a stack as deep as the sender likes, so receive such only from peers that you trust.
 
 mod arena;
 mod bytes;

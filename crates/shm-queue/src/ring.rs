@@ -7,11 +7,14 @@
 //! |---|---|---|
 //! | holding the lock, message partly copied | nothing | the kernel frees the lock; the cell is written anew |
 //! | after the index moved (one CAS, or one system call that also wakes) | a committed message | the kernel frees the lock |
-//! | asleep, holding the lock | nothing | the kernel hands the lock to the next, who looks anew |
+//! | asleep, holding the turnstile | nothing | the kernel hands the turnstile to the next, who looks anew |
+//! | woken, and not yet inside | nothing | the same |
 //! | receiving, between the move of the index and the return | the message is gone | nobody: `recv` is at most once |
 //!
-//! So there is no recovery. Only the holder of an end's lock (the *leader*) ever sleeps on the other
-//! end's word; the others at its end wait for the lock, each with a deadline of its own.
+//! So there is no recovery. Whoever finds an end full or empty leaves its lock before it sleeps. Of those
+//! who wait at an end one, the *leader*, sleeps on the other end's word, holding the turnstile; the others
+//! wait for the turnstile, each with a deadline of its own, and look around now and then, in case the
+//! leader was stopped in its sleep.
 
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -40,6 +43,9 @@ const BRIEFLY: Duration = Duration::from_millis(1);
 /// tests, where a lost wake-up must show as a hang.
 const SLICE: Duration = Duration::from_millis(if cfg!(test) { 3_600_000 } else { 100 });
 
+/// How long one who waits for the turnstile waits before it looks around itself.
+const LOOK: Duration = Duration::from_millis(if cfg!(test) { 3_600_000 } else { 250 });
+
 /// How long an operation waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {
@@ -51,6 +57,13 @@ pub(crate) enum Patience {
 
 impl Patience {
     pub(crate) const FOREVER: Self = Self::Until(Deadline::NEVER);
+
+    fn is_over(self) -> bool {
+        match self {
+            Self::Try => true,
+            Self::Until(deadline) => deadline.has_passed(),
+        }
+    }
 }
 
 /// Why an operation did nothing.
@@ -113,18 +126,16 @@ impl<C, const SIDE: usize> End<C, SIDE> {
     fn enter_slowly(&self, patience: Patience) -> Option<Section<'_>> {
         let lock = &self.own().1.lock;
         match patience {
-            // Who holds the lock sleeps, or is about to. Relaxed: a hint.
-            Patience::Try if self.other().load(Relaxed) & ASLEEP != 0 => None,
             Patience::Try => lock.lock_until(&self.lock_spin, Deadline::after(BRIEFLY)),
             Patience::Until(deadline) => lock.lock_until(&self.lock_spin, deadline),
         }
     }
 
-    /// Looks at the other end until `ready` is content with its index, or patience ends.
+    /// Looks at the other end for as long as it pays to look, or until `ready` is content with its index.
     ///
     /// The caller is in this end's section.
     #[inline]
-    fn look<P>(&self, patience: Patience, ready: impl Fn(u32) -> Option<P>) -> Result<P, Stop> {
+    fn look<P>(&self, patience: Patience, ready: impl Fn(u32) -> Option<P>) -> Option<P> {
         let look = |word: u32| {
             let index = index(word);
             // Relaxed: only ever read under the lock.
@@ -132,15 +143,13 @@ impl<C, const SIDE: usize> End<C, SIDE> {
         };
         // Acquire: pairs with the Release in `publish`.
         match (look(self.other().load(Acquire)), patience) {
-            (Some(found), _) => Ok(found),
-            (None, Patience::Try) => Err(Stop::Late),
-            (None, Patience::Until(deadline)) => self.lead(deadline, look),
+            (None, Patience::Until(_)) => self.spin(look),
+            (found, _) => found,
         }
     }
 
-    /// Waits as this end's leader: spins, then sleeps on the other end's word.
     #[cold]
-    fn lead<P>(&self, deadline: Deadline, look: impl Fn(u32) -> Option<P>) -> Result<P, Stop> {
+    fn spin<P>(&self, look: impl Fn(u32) -> Option<P>) -> Option<P> {
         let word = self.other();
         let mut found = None;
         self.peer_spin.until(|| {
@@ -148,18 +157,42 @@ impl<C, const SIDE: usize> End<C, SIDE> {
             found = look(word.load(Acquire));
             found.is_some()
         });
-        if let Some(found) = found {
-            if !self.pace.pause_pays() {
-                return Ok(found);
-            }
+        if found.is_some() && self.pace.pause_pays() {
             let before = index(word.load(Relaxed));
             self.pace.pause(|| distance(index(word.load(Relaxed)), before));
-            return Ok(look(word.load(Acquire)).unwrap_or(found));
+            return look(word.load(Acquire)).or(found);
         }
+        found
+    }
+
+    /// Sleeps until the other end may have changed what `ready` says, in vain until now.
+    ///
+    /// The caller is in no section. What is not ready stays so until the other end's word changes.
+    #[cold]
+    fn sleep(&self, patience: Patience, ready: impl Fn() -> bool) -> Result<(), Stop> {
+        let Patience::Until(deadline) = patience else { return Err(Stop::Late) };
+        let turnstile = &self.own().1.turnstile;
+        let _turn = loop {
+            let slice = deadline.slice(LOOK);
+            if let Some(turn) = turnstile.lock_until(&self.turn_spin, slice) {
+                break turn;
+            }
+            if ready() {
+                return Ok(());
+            }
+            if matches!(self.peers(), Peers::Gone) {
+                return if ready() { Ok(()) } else { Err(Stop::Gone) };
+            }
+            if deadline.has_passed() {
+                return Err(Stop::Late);
+            }
+        };
+        let word = self.other();
         loop {
+            // Acquire: pairs with the Release in `publish`.
             let seen = word.load(Acquire);
-            if let Some(found) = look(seen) {
-                return Ok(found);
+            if ready() {
+                return Ok(());
             }
             let asleep = seen | ASLEEP;
             // Relaxed: the bit carries no data; its meaning is in the word's own order of changes.
@@ -169,7 +202,7 @@ impl<C, const SIDE: usize> End<C, SIDE> {
             let departures = match self.peers() {
                 Peers::There { departures } => departures,
                 // The last of them may have published just before it left.
-                Peers::Gone => return look(word.load(Acquire)).ok_or(Stop::Gone),
+                Peers::Gone => return if ready() { Ok(()) } else { Err(Stop::Gone) },
             };
             if deadline.has_passed() {
                 return Err(Stop::Late);
@@ -199,19 +232,36 @@ impl<C> End<C, SENDERS> {
             return Err(self.late());
         }
         let memory = self.memory();
-        let section = self.enter(patience)?;
         let (word, inside) = self.own();
-        // Relaxed: only the holder of the lock moves it, and the lock orders the holders.
-        let seen = word.load(Relaxed);
-        let tail = index(seen);
-        let free = match place(memory, tail, inside.seen.load(Relaxed)) {
-            Some(free) => free,
-            None => self.look(patience, |head| place(memory, tail, head))?,
-        };
-        write(memory, tail, free);
-        publish(word, seen, 1);
-        drop(section);
-        Ok(())
+        let mut last = false;
+        loop {
+            let section = self.enter(patience)?;
+            // Relaxed: only the holder of the lock moves it, and the lock orders the holders.
+            let seen = word.load(Relaxed);
+            let tail = index(seen);
+            let free = place(memory, tail, inside.seen.load(Relaxed))
+                .or_else(|| self.look(patience, |head| place(memory, tail, head)));
+            if let Some(free) = free {
+                write(memory, tail, free);
+                publish(word, seen, 1);
+                drop(section);
+                return Ok(());
+            }
+            drop(section);
+            if last {
+                return Err(Stop::Late);
+            }
+            self.sleep(patience, || self.has_place(&place))?;
+            // What was seen from outside may not be so inside: once more, but not beyond the deadline.
+            last = patience.is_over();
+        }
+    }
+
+    /// Says whether there is a place now, without the lock.
+    fn has_place<P>(&self, place: impl Fn(&Memory<C>, u32, u32) -> Option<P>) -> bool {
+        let tail = index(self.own().0.load(Acquire));
+        let head = index(self.other().load(Acquire));
+        place(self.memory(), tail, head).is_some()
     }
 
     /// Says whether there is no place now, without the lock.
@@ -243,27 +293,45 @@ impl<C> End<C, RECEIVERS> {
             self.late()?;
         }
         let memory = self.memory();
-        let section = self.enter(patience)?;
+        let mut last = false;
+        loop {
+            let section = self.enter(patience)?;
+            if let Some(seen) = self.next_filled(patience) {
+                let message = read(memory, index(seen));
+                if message.is_ok() {
+                    publish(self.own().0, seen, 1);
+                }
+                drop(section);
+                return Ok(message);
+            }
+            drop(section);
+            if last {
+                return Err(Stop::Late);
+            }
+            self.sleep(patience, || !self.is_empty())?;
+            // As in `put`.
+            last = patience.is_over();
+        }
+    }
+
+    /// Returns this end's word when there is a message at its index. The caller is in the section.
+    #[inline]
+    fn next_filled(&self, patience: Patience) -> Option<u32> {
         let (word, inside) = self.own();
-        let seen = loop {
+        let capacity = self.memory().capacity();
+        loop {
             // Relaxed: only the holder of the lock moves it, and the lock orders the holders.
             let seen = word.load(Relaxed);
             let mut len = distance(inside.seen.load(Relaxed), index(seen));
-            if len == 0 || len > memory.capacity() {
+            if len == 0 || len > capacity {
                 let filled = |tail| Some(distance(tail, index(seen))).filter(|len| *len != 0);
                 len = self.look(patience, filled)?;
             }
-            if len <= memory.capacity() {
-                break seen;
+            if len <= capacity {
+                return Some(seen);
             }
             self.start_over();
-        };
-        let message = read(memory, index(seen));
-        if message.is_ok() {
-            publish(word, seen, 1);
         }
-        drop(section);
-        Ok(message)
     }
 
     /// Empties a queue whose indices contradict each other: somebody has written over them.

@@ -46,6 +46,9 @@ pub(crate) struct Inside {
     /// The other end's index as it was seen last, under the lock. Always behind the truth, so the
     /// other end's line is read only when this says full or empty.
     pub(crate) seen: AtomicU32,
+    /// Who sleeps for this end: one thread at a time, the *leader*. Not `lock`, so that a leader which
+    /// is stopped in its sleep holds up nobody else.
+    pub(crate) turnstile: SectionLock,
 }
 
 /// One end of the queue.
@@ -55,6 +58,7 @@ pub(crate) struct Inside {
 /// | 0 | 4 | `word` | who holds `lock` (index); the other end's leader (W) |
 /// | 128 | 8 | `lock` | threads at this end, and the kernel |
 /// | 136 | 4 | `seen` | who holds `lock` |
+/// | 144 | 8 | `turnstile` | threads at this end that wait, and the kernel |
 ///
 /// The word is `index << 1 | W`. The senders' index counts messages put, the receivers' messages
 /// taken.
@@ -62,7 +66,7 @@ pub(crate) struct Inside {
 /// | state | who may change it | to what |
 /// |---|---|---|
 /// | index, W clear | the holder of `lock` | index + n, W clear: n messages are committed |
-/// | index, W clear | the holder of the *other* end's lock | W set; then it sleeps |
+/// | index, W clear | the holder of the *other* end's `turnstile` | W set; then it sleeps |
 /// | index, W set | the holder of `lock`, by one system call | index + n, W clear, sleeper woken |
 ///
 /// Nobody else clears W, so a publisher that has seen it set finds it set in the kernel, too. A
@@ -95,7 +99,7 @@ pub(crate) struct Control {
     pub(crate) sides: Apart<[Attendance; 2]>,
 }
 
-const _: () = assert!(size_of::<Inside>() == 16);
+const _: () = assert!(size_of::<Inside>() == 24);
 const _: () = assert!(size_of::<EndWords>() == 256);
 const _: () = assert!(size_of::<Control>() == 640);
 

@@ -15,9 +15,9 @@ const BODY: u64 = 128;
 /// Control words and, behind them, cells.
 const CONTROL: u64 = 640;
 
-/// Where the words are: both ends' indices, locks and hints, and who came and went.
-const WORDS: [(u64, u64); 7] =
-    [(0, 4), (128, 8), (136, 4), (256, 4), (384, 8), (392, 4), (512, 16)];
+/// Where the words are: both ends' indices, locks, hints and turnstiles, and who came and went.
+const WORDS: [(u64, u64); 9] =
+    [(0, 4), (128, 8), (136, 4), (144, 8), (256, 4), (384, 8), (392, 4), (400, 8), (512, 16)];
 
 fn flip(file: &File, at: u64, bit: u64) {
     let mut byte = [0];

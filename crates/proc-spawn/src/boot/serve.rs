@@ -12,7 +12,7 @@ use multiproc_core::packet::{self, Packet};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) fn begin(value: &CStr, run_later_constructors: impl FnOnce()) -> ! {
     }
     learn_key(order.key);
     let this = This::learn(&order, control);
+    // Or it would be called `exe` in every list of processes, after the link that was executed.
+    let _ = rustix::thread::set_name(&CString::new(this.name()).unwrap_or_default());
     if order.detached {
         this.tell_started();
     } else if !this.parent_is_alive() {
