@@ -17,7 +17,8 @@ pub type BeforeKill<'h, S> = Box<dyn FnMut(&S, &KillPoint) + 'h>;
 pub struct Limits<'h, S> {
     /// The most kill points before it gives up, 5,000 by default.
     pub max_points: usize,
-    /// How many instructions lie between two kill points: 1, the default, is every one.
+    /// How many instructions lie between two kill points: 1, the default, is every one. For a quick look
+    /// the environment variable `KILL_STRIDE` sets another default.
     pub stride: usize,
     /// How long a system call may take before a victim that sleeps in it counts as asleep, 30 ms by
     /// default. A sleep shorter than this goes by unnoticed.
@@ -44,7 +45,7 @@ impl<S> Default for Limits<'_, S> {
     fn default() -> Self {
         Self {
             max_points: 5_000,
-            stride: 1,
+            stride: stride(),
             nap: Duration::from_millis(30),
             patience: Duration::from_secs(10),
             on_sleep: None,
@@ -53,6 +54,11 @@ impl<S> Default for Limits<'_, S> {
             step_all: false,
         }
     }
+}
+
+fn stride() -> usize {
+    let wanted = std::env::var("KILL_STRIDE").ok().and_then(|stride| stride.parse().ok());
+    wanted.unwrap_or(1).max(1)
 }
 
 impl<S> fmt::Debug for Limits<'_, S> {

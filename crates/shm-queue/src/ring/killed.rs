@@ -51,7 +51,7 @@ fn start_sleeper(body: impl FnOnce()) -> Child {
 fn send_to_a_sleeper() -> Report {
     struct Scene(Sender<u64>, Receiver<u64>, Child);
     kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 1, ..Limits::default() }, // Also for the control.
         || {
             let (tx, rx) = bounded::<u64>(2).unwrap();
             let child = start_sleeper(|| assert!(rx.recv().is_ok()));
@@ -75,7 +75,7 @@ fn send_to_a_sleeper() -> Report {
 fn receive_from_a_sleeper() -> Report {
     struct Scene(Receiver<u64>, Child);
     kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 1, ..Limits::default() }, // Also for the control.
         || {
             let (tx, rx) = bounded::<u64>(1).unwrap();
             tx.send(1).unwrap();
@@ -97,7 +97,7 @@ fn receive_from_a_sleeper() -> Report {
 fn receive_bytes_from_a_sleeper() -> Report {
     struct Scene(ByteReceiver, ByteSender, Child);
     kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 1, ..Limits::default() }, // Also for the control.
         || {
             let (tx, rx) = bounded_bytes(8, 96).unwrap();
             for i in 0..3 {
