@@ -219,6 +219,9 @@ fn first_use(me: &Me) {
 fn refuse_another_namespace() {
     static FIRST: AtomicU64 = AtomicU64::new(0);
     let here = crate::header::pid_namespace();
+    if here == 0 {
+        return; // It has shut itself off from /proc since, which is no other namespace.
+    }
     // Relaxed: one word, and whoever comes later only compares.
     let first = match FIRST.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => here,

@@ -172,7 +172,7 @@ impl<'a> LinkedLock<'a> {
     #[must_use]
     #[inline]
     pub fn is_ours(self, hold: Hold) -> bool {
-        hold.taken.word & word::OWNER == u64::from(Thread::current().tid())
+        hold.taken.is_by(Thread::current())
     }
 
     /// Returns the word beside the lock, for its owner to leave marks in. Zero at first.

@@ -95,7 +95,7 @@ impl Drop for Section<'_> {
     fn drop(&mut self) {
         let me = Thread::current();
         // In the child of a fork this is a copy of the parent's section, and not ours to end.
-        if self.taken.word & word::OWNER == u64::from(me.tid()) {
+        if self.taken.is_by(me) {
             word::release(&self.lock.word, self.taken);
             me.settle();
         }

@@ -35,7 +35,7 @@ use crate::futex::{self, Wait};
 use crate::robust::Thread;
 use crate::spin::Spin;
 
-pub(crate) const OWNER: u64 = (1 << 30) - 1;
+const OWNER: u64 = (1 << 30) - 1;
 const DIED: u64 = 1 << 30;
 const WAITERS: u64 = 1 << 31;
 const SEQUENCE: u64 = 1 << 32;
@@ -54,6 +54,14 @@ pub(crate) struct Taken {
     pub(crate) word: u64,
     /// The previous owner died holding it.
     pub(crate) owner_died: bool,
+}
+
+impl Taken {
+    /// Says whether this thread took it, rather than inherited a copy of this by a fork.
+    #[inline]
+    pub(crate) fn is_by(self, me: Thread) -> bool {
+        self.word & OWNER == u64::from(me.tid())
+    }
 }
 
 /// Returns the thread id of the owner, or 0.
