@@ -20,6 +20,9 @@ pub const MAX_WAIT: usize = 128;
 /// The largest number that [`add_and_wake`] adds in one step: the kernel takes 12 signed bits.
 pub const MAX_ADD: u16 = 2047;
 
+/// As many as there can be.
+pub const ALL: u32 = i32::MAX.unsigned_abs();
+
 /// How long a wait takes that the kernel refuses.
 const PAUSE: core::time::Duration = core::time::Duration::from_millis(1);
 
@@ -102,6 +105,29 @@ pub fn add_and_wake(word: &AtomicU32, add: u16, count: u32) {
     if futex::wake_op(word, flags, count, 0, word, WakeOp::Add, cmp, add, 0).is_err() {
         // A filter forbids this one call. In two steps, a kill between them costs the wake-up only.
         word.fetch_add(u32::from(add), core::sync::atomic::Ordering::SeqCst);
+        wake(word, count);
+    }
+}
+
+/// Sets `word` to zero and wakes all who sleep on it, in one system call.
+///
+/// Who compares the word with something else on its way to sleep does not sleep.
+pub fn clear_and_wake(word: &AtomicU32) {
+    let (flags, cmp) = (Flags::empty(), WakeOpCmp::Eq);
+    if futex::wake_op(word, flags, ALL, 0, word, WakeOp::Set, cmp, 0, 0).is_err() {
+        word.store(0, core::sync::atomic::Ordering::SeqCst);
+        wake(word, ALL);
+    }
+}
+
+/// Clears bit 31 of `word` and wakes up to `count` sleepers, in one system call.
+///
+/// For a word whose top bit says "somebody sleeps": who finds it clear need not wake anybody.
+pub fn clear_top_and_wake(word: &AtomicU32, count: u32) {
+    let (flags, cmp) = (Flags::empty(), WakeOpCmp::Eq);
+    if futex::wake_op(word, flags, count, 0, word, WakeOp::AndNShift, cmp, 31, 0).is_err() {
+        // As above; who looks afresh after a wake-up for nothing loses nothing by it.
+        word.fetch_and(!(1 << 31), core::sync::atomic::Ordering::SeqCst);
         wake(word, count);
     }
 }

@@ -1,4 +1,4 @@
-//! The floor under the multiproc crates: shared mappings, futexes, crash-proof lock words.
+//! The floor under the multiproc crates: shared mappings, futexes, crash-proof lock words, life cells.
 //!
 //! If you are reading this you probably want one of the crates above: `shm-queue`, `proc-lock`,
 //! `proc-semaphore`, `duplex-pipe`, `proc-spawn`, `proc-pool`, or all of them as `multiproc`.
@@ -13,11 +13,13 @@ compile_error!(
 pub mod carry;
 pub mod deadline;
 pub mod error;
+pub mod fence;
 pub mod futex;
 pub mod header;
 pub mod lock;
 mod memfd;
 pub mod packet;
+pub mod place;
 pub mod presence;
 mod robust;
 pub mod segment;

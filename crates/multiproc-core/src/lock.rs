@@ -1,6 +1,6 @@
 //! Locks that survive the death of their holder at any instruction.
 //!
-//! One protocol on one 64-bit word (`word`), in two forms. [`section`] is for what this workspace
+//! One protocol on two words (`word`), in two forms. [`section`] is for what this workspace
 //! does inside itself: short, no foreign code, one at a time per thread; its recovery is empty.
 //! [`linked`] is for guards that live across a user's code, as many as the user likes.
 //!
@@ -9,4 +9,4 @@
 
 pub mod linked;
 pub mod section;
-mod word;
+pub(crate) mod word;

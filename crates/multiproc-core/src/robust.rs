@@ -208,6 +208,7 @@ fn first_use(me: &Me) {
         }))
     });
     refuse_another_namespace();
+    crate::fence::register();
     me.head.set(head);
     me.tid.set(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs());
 }
@@ -239,6 +240,8 @@ pub(crate) fn is_of_this_process(tid: u32) -> bool {
 
 /// In the child of a fork: another thread id, and libc has emptied the chain.
 extern "C" fn forget_thread() {
+    crate::fence::forget();
+    crate::place::forget();
     ME.with(|me| {
         me.tid.set(0);
         me.linked.set(0);

@@ -27,6 +27,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 use crate::header::{self, Found, HEADER_BYTES, Item, Spec};
 use crate::lock::linked::{Link, Tail};
 use crate::memfd;
+use crate::place;
 use crate::robust;
 use crate::spin::Spin;
 
@@ -66,6 +67,7 @@ pub struct Segment {
     base: NonNull<u8>,
     bytes: usize,
     key: (u64, u64),
+    id: u64,
     spin: Spin,
 }
 
@@ -147,6 +149,41 @@ pub fn open(path: &Path, kind: &'static str, item: Item) -> io::Result<Opened> {
     attach(Arc::new(fd), kind, item)
 }
 
+/// Opens the segment at `path`, or makes it if there is nothing; says whether it made it.
+///
+/// However many do this at once, and whoever of them is killed: one makes it, and the others open it whole.
+///
+/// # Errors
+///
+/// As [`open`] and [`create`].
+pub fn open_or_create(
+    path: &Path,
+    spec: &Spec,
+    body_bytes: usize,
+    init: impl Fn(&Segment),
+) -> io::Result<(Opened, bool)> {
+    loop {
+        match open(path, spec.kind, spec.item) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map(|opened| (opened, false)),
+        }
+        match create(Place::Path(path), spec, body_bytes, &init) {
+            // Another one was faster; unless it removes it again, it is there now.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|created| (created, true)),
+        }
+    }
+}
+
+/// Removes the name of the segment at `path`: who has it open keeps it, who comes later finds nothing.
+///
+/// # Errors
+///
+/// The kernel's; `NotFound` when there is nothing.
+pub fn unlink(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::unlink(path)?)
+}
+
 /// Maps a segment whose descriptor arrived, which must hold a `kind` of `item`s.
 ///
 /// # Errors
@@ -199,7 +236,7 @@ impl Segment {
             return Err(error.into());
         }
         let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        Ok(Self { base, bytes, key, spin: Spin::new() })
+        Ok(Self { base, bytes, key, id: place::next_id(), spin: Spin::new() })
     }
 
     /// Returns the bytes that a primitive may use, the tail not counted.
@@ -242,6 +279,12 @@ impl Segment {
         &self.spin
     }
 
+    /// Returns the number of this mapping, which no other of this process ever has.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn tail(&self) -> &Tail {
         // SAFETY: a segment has whole pages, more than the tail's bytes.
         let tail = unsafe { self.base.add(self.bytes - size_of::<Tail>()) };
@@ -259,6 +302,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
+        place::leave(self.id);
         let mut mappings = known();
         // Another thread may have mapped the segment anew since our count fell to zero.
         if mappings.get(&self.key).is_some_and(|known| known.strong_count() == 0) {
@@ -277,7 +321,7 @@ fn key(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
 }
 
-fn page() -> usize {
+pub(crate) fn page() -> usize {
     rustix::param::page_size()
 }
 

@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::word::{self, Taken};
+use super::word::{Taken, Word};
 use crate::deadline::Deadline;
 use crate::robust::{self, ENTRY_AFTER_WORD, Entry, MOST_LINKED, Thread};
 use crate::segment::{Plain, Segment};
@@ -21,7 +21,7 @@ use crate::segment::{Plain, Segment};
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Tail {
-    word: AtomicU64,
+    word: Word,
     mark: AtomicU32,
     unused: [AtomicU32; 3],
     libc: AtomicU64,
@@ -111,7 +111,7 @@ impl<'a> LinkedLock<'a> {
     /// [`NotTaken`] says why not.
     #[inline]
     pub fn lock_until(self, deadline: Deadline) -> Result<Hold, NotTaken> {
-        self.take(|word, me| word::acquire(word, me, self.segment.spin(), deadline))
+        self.take(|word, me| word.acquire(me, self.segment.spin(), deadline))
     }
 
     /// Takes the lock if it is free.
@@ -121,26 +121,25 @@ impl<'a> LinkedLock<'a> {
     /// [`NotTaken`] says why not.
     #[inline]
     pub fn try_lock(self) -> Result<Hold, NotTaken> {
-        self.take(word::try_acquire)
+        self.take(Word::try_acquire)
     }
 
     #[inline]
-    fn take(
-        self,
-        acquire: impl FnOnce(&AtomicU64, Thread) -> Option<Taken>,
-    ) -> Result<Hold, NotTaken> {
+    fn take(self, acquire: impl FnOnce(&Word, Thread) -> Option<Taken>) -> Result<Hold, NotTaken> {
         let me = Thread::current();
         let (tail, link) = (self.segment.tail(), self.segment.link());
-        if word::owner(&tail.word) == me.tid() {
+        if tail.word.owner() == me.tid() {
             return Err(NotTaken::Mine);
         }
         if me.linked() >= MOST_LINKED {
             return Err(NotTaken::TooMany);
         }
-        me.announce(tail.word.as_ptr().cast());
+        me.announce(tail.word.address());
         let mut taken = acquire(&tail.word, me);
-        if let Some(garbled) = taken.take_if(|_| link.is_held_by_the_living()) {
-            word::release(&tail.word, garbled);
+        if let Some(taken) = taken.take_if(|_| link.is_held_by_the_living()) {
+            // Garbled, or its owner has not quite ended yet.
+            tail.word.put_back(taken);
+            std::thread::yield_now();
         }
         if taken.is_some() {
             link.holder.store(me.tid(), Relaxed);
@@ -160,11 +159,11 @@ impl<'a> LinkedLock<'a> {
         }
         let me = Thread::current();
         let (tail, link) = (self.segment.tail(), self.segment.link());
-        me.announce(tail.word.as_ptr().cast());
+        me.announce(tail.word.address());
         // SAFETY: whatever this thread has linked is kept mapped, see `take`.
         unsafe { me.unlink(&link.entry) };
         link.holder.store(0, Relaxed);
-        word::release(&tail.word, hold.taken);
+        tail.word.release();
         me.settle();
     }
 
@@ -184,6 +183,6 @@ impl<'a> LinkedLock<'a> {
     /// Returns the thread id of the owner, or 0.
     #[must_use]
     pub fn owner(self) -> u32 {
-        word::owner(&self.segment.tail().word)
+        self.segment.tail().word.owner()
     }
 }

@@ -3,15 +3,14 @@
 #![allow(unsafe_code, reason = "declares which words a mapping may be viewed as")]
 
 use core::marker::PhantomData;
-use core::sync::atomic::AtomicU64;
 
-use super::word::{self, Taken};
+use super::word::{Taken, Word};
 use crate::deadline::Deadline;
 use crate::robust::Thread;
 use crate::segment::Plain;
 use crate::spin::Spin;
 
-/// A lock for short sections without foreign code, as cheap as std's `Mutex`.
+/// A lock for short sections without foreign code, cheaper than std's `Mutex`.
 ///
 /// Nothing is linked: the word stays *announced* to the kernel for the whole section, which is why a
 /// thread may be in one section at a time and must not call code of a user's there. Holding linked
@@ -20,12 +19,12 @@ use crate::spin::Spin;
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct SectionLock {
-    word: AtomicU64,
+    word: Word,
 }
 
 const _: () = assert!(size_of::<SectionLock>() == 8);
 
-// SAFETY: one atomic word; every value is a state of the protocol, zero is "free".
+// SAFETY: atomic words; every value is a state of the protocol, zero is "free".
 unsafe impl Plain for SectionLock {}
 
 impl Default for SectionLock {
@@ -38,7 +37,7 @@ impl SectionLock {
     /// Makes a free lock, as all-zero memory is.
     #[must_use]
     pub const fn new() -> Self {
-        Self { word: AtomicU64::new(0) }
+        Self { word: Word::new() }
     }
 
     /// Enters the section, sleeping while another thread is in it.
@@ -53,24 +52,27 @@ impl SectionLock {
     /// Enters the section, or gives up at the deadline.
     #[inline]
     pub fn lock_until(&self, spin: &Spin, deadline: Deadline) -> Option<Section<'_>> {
-        self.enter(|me| word::acquire(&self.word, me, spin, deadline))
+        self.enter(|me| self.word.acquire(me, spin, deadline))
     }
 
     /// Enters the section if nobody is in it.
     #[inline]
     pub fn try_lock(&self) -> Option<Section<'_>> {
-        self.enter(|me| word::try_acquire(&self.word, me))
+        self.enter(|me| self.word.try_acquire(me))
     }
 
     /// Returns the thread id of who is in the section, or 0.
+    ///
+    /// Of one who stores a word and then finds nobody here, and one who enters and then loads that word
+    /// (all `SeqCst`), the second sees the store.
     pub fn owner(&self) -> u32 {
-        word::owner(&self.word)
+        self.word.owner()
     }
 
     #[inline]
     fn enter(&self, acquire: impl FnOnce(Thread) -> Option<Taken>) -> Option<Section<'_>> {
         let me = Thread::current();
-        me.announce(self.word.as_ptr().cast());
+        me.announce(self.word.address());
         match acquire(me) {
             Some(taken) => Some(Section { lock: self, taken, here: PhantomData }),
             None => {
@@ -90,13 +92,21 @@ pub struct Section<'a> {
     here: PhantomData<*const ()>,
 }
 
+impl Section<'_> {
+    /// Says whether the last one who was in the section died there.
+    #[must_use]
+    pub fn owner_died(&self) -> bool {
+        self.taken.owner_died
+    }
+}
+
 impl Drop for Section<'_> {
     #[inline]
     fn drop(&mut self) {
         let me = Thread::current();
         // In the child of a fork this is a copy of the parent's section, and not ours to end.
         if self.taken.is_by(me) {
-            word::release(&self.lock.word, self.taken);
+            self.lock.word.release();
             me.settle();
         }
     }

@@ -1,44 +1,58 @@
-//! The lock word: who holds it, who sleeps, who died.
+//! The lock word: who holds it, whether somebody sleeps, who died.
 //!
 //! ```text
-//! bits 63..32  sequence   how often the lock was released to sleepers
-//! bit  31      WAITERS    somebody sleeps, or may
-//! bit  30      DIED       the last owner died holding it (only the kernel sets this)
-//! bits 29..0   owner      thread id, 0 when free
+//! lock      bit  31      WAITERS    set while the lock is held: the kernel wakes one if the owner dies
+//!           bit  30      DIED       the last owner died holding it (only the kernel sets this)
+//!           bits 29..0   owner      thread id, 0 when free
+//! sleepers  a count of its changes  odd: somebody sleeps, or may
 //! ```
 //!
-//! | state | who may change it | to what |
+//! | `lock` | who may change it | to what |
 //! |---|---|---|
 //! | free | any locker | owner |
-//! | free, WAITERS | any locker | owner, WAITERS **kept**; the releaser, finding nobody to wake: free |
-//! | free, DIED (WAITERS) | any locker | owner (WAITERS kept), told that the owner died |
-//! | owner | the owner | free |
-//! | owner | a waiter | owner, WAITERS, then it sleeps |
-//! | owner, WAITERS | the owner | free, WAITERS, sequence + 1; then it wakes one |
-//! | owner (WAITERS) | the kernel, when the owner dies | free, DIED (WAITERS), and wakes one |
+//! | free, DIED | any locker | owner, told that the owner died |
+//! | owner | the owner, by a plain store | free |
+//! | owner | the kernel, when the owner dies | free, DIED, and wakes one |
 //!
-//! WAITERS *stays* across a release, so whoever takes a lock on which somebody may sleep knows it and
-//! wakes in turn. That closes the two hangs of the usual protocol ("store 0, then wake"): a releaser
-//! killed between the two while another thread barges in, and a woken sleeper killed before it has
-//! the lock. In both the barger's own release wakes the next. Clearing the bit is safe only if the
-//! word has not moved since the release that found nobody: the sequence says so.
+//! | `sleepers` | who may change it | to what |
+//! |---|---|---|
+//! | even | a waiter, before it sleeps | + 1 |
+//! | odd | a releaser that has woken nobody | + 1, and all who sleep are woken: one system call |
+//!
+//! A release stores 0 and *then* looks for sleepers; a waiter says that it is there, has the kernel fence
+//! all releasers ([`fence::heavy`]), and then looks at the lock: one of the two sees the other, and the
+//! release needs no locked instruction. The waiter sleeps only if `sleepers` is still what it was before
+//! *its own* fence: what another has said since, who was killed before its fence, proves nothing. So while
+//! anyone sleeps, `sleepers` is odd.
+//!
+//! `sleepers` *stays* odd across releases, so whoever takes a lock on which somebody may sleep wakes in
+//! turn. That closes the two hangs of the usual protocol ("store 0, then wake"): a releaser killed between
+//! the two while another thread barges in, and a woken sleeper killed before it has the lock. In both
+//! the barger's own release wakes the next; if there is no barger the kernel does, for the word is
+//! announced ([`Thread::announce`]). A barger that is killed, too, was an owner with WAITERS.
+//!
+//! All interleavings of four processes with two kills: `tests/model`. Before Linux 6.2 the kernel passes a
+//! wake on only if the word is 0, not if it is DIED: there, when an owner, and then the sleeper whom that
+//! woke, are killed, the next one is left to its [`BELT`].
 
-use core::sync::atomic::AtomicU64;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::deadline::Deadline;
-use crate::futex::{self, Wait};
+use crate::fence;
+use crate::futex;
 use crate::robust::Thread;
 use crate::spin::Spin;
 
-const OWNER: u64 = (1 << 30) - 1;
-const DIED: u64 = 1 << 30;
-const WAITERS: u64 = 1 << 31;
-const SEQUENCE: u64 = 1 << 32;
+/// The bits of a word that name a thread, as the kernel has it.
+pub(crate) const OWNER: u32 = (1 << 30) - 1;
+const DIED: u32 = 1 << 30;
+/// Tells the kernel to wake one sleeper when the thread named beside it dies.
+pub(crate) const WAITERS: u32 = 1 << 31;
 
 /// How long a waiter sleeps before it asks whether the owner still exists.
 ///
@@ -47,11 +61,24 @@ const SEQUENCE: u64 = 1 << 32;
 /// without being the first of its process (it takes that one's id before its list is walked).
 const BELT: Duration = Duration::from_secs(1);
 
+/// How long a waiter sleeps when the kernel does not fence the releasers.
+const UNFENCED: Duration = Duration::from_millis(1);
+
+/// The two words, beside each other.
+#[repr(C, align(8))]
+#[derive(Debug)]
+pub(crate) struct Word {
+    lock: AtomicU32,
+    sleepers: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Word>() == 8);
+
 /// A lock that was taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
-    /// The word as this thread left it.
-    pub(crate) word: u64,
+    /// Who took it.
+    tid: u32,
     /// The previous owner died holding it.
     pub(crate) owner_died: bool,
 }
@@ -60,124 +87,139 @@ impl Taken {
     /// Says whether this thread took it, rather than inherited a copy of this by a fork.
     #[inline]
     pub(crate) fn is_by(self, me: Thread) -> bool {
-        self.word & OWNER == u64::from(me.tid())
+        self.tid == me.tid()
     }
 }
 
-/// Returns the thread id of the owner, or 0.
-pub(crate) fn owner(word: &AtomicU64) -> u32 {
-    // The mask leaves 30 bits.
-    (word.load(Relaxed) & OWNER) as u32
-}
-
-/// Takes the lock if it is free.
-#[inline]
-pub(crate) fn try_acquire(word: &AtomicU64, me: Thread) -> Option<Taken> {
-    let mut seen = word.load(Relaxed);
-    while seen & OWNER == 0 {
-        let mine = (seen & !DIED) | u64::from(me.tid());
-        // Acquire: pairs with the Release in `release`, and with the kernel's store for a dead owner.
-        match word.compare_exchange_weak(seen, mine, Acquire, Relaxed) {
-            Ok(_) => return Some(Taken { word: mine, owner_died: seen & DIED != 0 }),
-            Err(now) => seen = now,
-        }
+impl Word {
+    /// Makes a free lock, as all-zero memory is.
+    pub(crate) const fn new() -> Self {
+        Self { lock: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
     }
-    None
-}
 
-/// Takes the lock, sleeping until the deadline while another has it.
-///
-/// The caller has announced the word, so that a wake-up is passed on should it die in here.
-#[inline]
-pub(crate) fn acquire(
-    word: &AtomicU64,
-    me: Thread,
-    spin: &Spin,
-    deadline: Deadline,
-) -> Option<Taken> {
-    try_acquire(word, me).or_else(|| acquire_slow(word, me, spin, deadline))
-}
+    /// Returns the address that is announced to the kernel.
+    #[inline]
+    pub(crate) fn address(&self) -> *const u8 {
+        self.lock.as_ptr().cast()
+    }
 
-#[cold]
-fn acquire_slow(word: &AtomicU64, me: Thread, spin: &Spin, deadline: Deadline) -> Option<Taken> {
-    spin.until(|| word.load(Relaxed) & OWNER == 0);
-    loop {
-        // Also after a wake-up that came with the deadline: it may be the only one there is.
-        if let Some(taken) = try_acquire(word, me) {
-            return Some(taken);
+    /// Returns the thread id of the owner, or 0.
+    ///
+    /// Part of the total order with a taking: of one who stores a word and then finds no owner here, and
+    /// one who takes the lock and then loads that word, both in `SeqCst`, the second sees the store.
+    #[inline]
+    pub(crate) fn owner(&self) -> u32 {
+        self.lock.load(SeqCst) & OWNER
+    }
+
+    /// Takes the lock if it is free.
+    #[inline]
+    pub(crate) fn try_acquire(&self, me: Thread) -> Option<Taken> {
+        let mut seen = self.lock.load(Relaxed);
+        while seen & OWNER == 0 {
+            // SeqCst: an Acquire that pairs with the Release in `release`, and with the kernel's store
+            // for a dead owner; and see `owner`. It costs x86 nothing more.
+            match self.lock.compare_exchange_weak(seen, me.tid() | WAITERS, SeqCst, Relaxed) {
+                Ok(_) => return Some(Taken { tid: me.tid(), owner_died: seen & DIED != 0 }),
+                Err(now) => seen = now,
+            }
         }
-        let seen = word.load(Relaxed);
-        if seen & OWNER == 0 {
-            continue;
-        }
-        // Relaxed: the bit carries no data; its meaning is in the word's own order of changes.
-        let marked = seen & WAITERS != 0
-            || word.compare_exchange_weak(seen, seen | WAITERS, Relaxed, Relaxed).is_ok();
-        if !marked {
-            continue;
-        }
-        // The kernel compares the low half: the sequence does not matter to a sleeper.
-        let low = (seen | WAITERS) as u32;
-        if futex::wait(futex::low_half(word), low, deadline.slice(BELT)) == Wait::TimedOut {
-            if let Some(taken) = take_from_the_lost(word, me) {
+        None
+    }
+
+    /// Takes the lock, sleeping until the deadline while another has it.
+    ///
+    /// The caller has announced the word, so that a wake-up is passed on should it die in here.
+    #[inline]
+    pub(crate) fn acquire(&self, me: Thread, spin: &Spin, deadline: Deadline) -> Option<Taken> {
+        self.try_acquire(me).or_else(|| self.acquire_slow(me, spin, deadline))
+    }
+
+    #[cold]
+    fn acquire_slow(&self, me: Thread, spin: &Spin, deadline: Deadline) -> Option<Taken> {
+        spin.until(|| self.lock.load(Relaxed) & OWNER == 0);
+        loop {
+            // Also after a wake-up that came with the deadline: it may be the only one there is.
+            if let Some(taken) = self.try_acquire(me) {
                 return Some(taken);
             }
-            if deadline.has_passed() {
-                return try_acquire(word, me);
+            let Some(sleepers) = self.say_here() else { continue };
+            let slice = deadline.slice(if fence::heavy() { BELT } else { UNFENCED });
+            let seen = self.lock.load(Relaxed);
+            if seen & OWNER == 0 {
+                continue;
+            }
+            if futex::wait_any(&[(&self.lock, seen), (&self.sleepers, sleepers)], slice).is_none() {
+                if let Some(taken) = self.take_from_the_lost(me) {
+                    return Some(taken);
+                }
+                if deadline.has_passed() {
+                    return self.try_acquire(me);
+                }
             }
         }
     }
-}
 
-/// Gives the lock up, and wakes one sleeper if there may be any.
-#[inline]
-pub(crate) fn release(word: &AtomicU64, taken: Taken) {
-    // Release: pairs with the Acquire in `try_acquire`.
-    let free = taken.word & !OWNER;
-    if taken.word & WAITERS != 0
-        || word.compare_exchange(taken.word, free, Release, Relaxed).is_err()
-    {
-        release_to_sleeper(word, taken);
-    }
-}
-
-#[cold]
-fn release_to_sleeper(word: &AtomicU64, taken: Taken) {
-    let mut seen = word.load(Relaxed);
-    let free = loop {
-        if seen & OWNER != taken.word & OWNER {
-            // Not ours any more: a peer has written over it. There is nothing to give up.
-            return;
+    /// Says that somebody may sleep from now on, unless that has been said; returns the word that says so.
+    fn say_here(&self) -> Option<u32> {
+        // Relaxed: the fence orders it; it pairs with the load in `release`.
+        let seen = self.sleepers.load(Relaxed);
+        if seen % 2 == 1 {
+            return Some(seen);
         }
-        let free = ((seen & !OWNER) | WAITERS).wrapping_add(SEQUENCE);
-        // Release: pairs with the Acquire in `try_acquire`.
-        match word.compare_exchange_weak(seen, free, Release, Relaxed) {
-            Ok(_) => break free,
-            Err(now) => seen = now,
-        }
-    };
-    if futex::wake(futex::low_half(word), 1) == 0 {
-        // Relaxed: fails if the word moved at all, by the sequence.
-        let _ = word.compare_exchange(free, free & !WAITERS, Relaxed, Relaxed);
+        let said = seen.wrapping_add(1);
+        self.sleepers.compare_exchange(seen, said, Relaxed, Relaxed).is_ok().then_some(said)
     }
-}
 
-/// Takes the lock from an owner that no longer exists although the kernel said nothing.
-#[cold]
-fn take_from_the_lost(word: &AtomicU64, me: Thread) -> Option<Taken> {
-    let seen = word.load(Relaxed);
-    if seen & OWNER == 0 || exists((seen & OWNER) as u32) {
-        return None;
+    /// Gives the lock up, and wakes one sleeper if there may be any. Only the owner may.
+    #[inline]
+    pub(crate) fn release(&self) {
+        // Release: pairs with the taking in `try_acquire`.
+        self.lock.store(0, Release);
+        fence::light();
+        // Relaxed: the fence orders it; it pairs with the change in `say_here`.
+        if self.sleepers.load(Relaxed) % 2 == 1 {
+            self.wake();
+        }
     }
-    let mine = (seen & !(OWNER | DIED)) | u64::from(me.tid());
-    // Acquire: what the dead one wrote is visible, for it made its last system call before this.
-    word.compare_exchange(seen, mine, Acquire, Relaxed)
-        .is_ok()
-        .then_some(Taken { word: mine, owner_died: true })
+
+    /// Undoes a taking: the next one to take the lock is told what this one was.
+    #[cold]
+    pub(crate) fn put_back(&self, taken: Taken) {
+        // Release: as in `release`, which wakes whoever waits; that one finds this.
+        self.lock.store(if taken.owner_died { DIED | WAITERS } else { 0 }, Release);
+        fence::light();
+        if self.sleepers.load(Relaxed) % 2 == 1 {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if futex::wake(&self.lock, 1) == 0 {
+            // Whoever went to sleep since wakes up, and says again that it is there. Of two who do this at
+            // once the second says that somebody may sleep: that costs the next release a system call.
+            futex::add_and_wake(&self.sleepers, 1, futex::ALL);
+        }
+    }
+
+    /// Takes the lock from an owner that no longer exists although the kernel said nothing.
+    #[cold]
+    fn take_from_the_lost(&self, me: Thread) -> Option<Taken> {
+        let seen = self.lock.load(Relaxed);
+        if seen & OWNER == 0 || exists(seen & OWNER) {
+            return None;
+        }
+        // Acquire: what the dead one wrote is visible, for it made its last system call before this.
+        self.lock
+            .compare_exchange(seen, me.tid() | WAITERS, Acquire, Relaxed)
+            .is_ok()
+            .then_some(Taken { tid: me.tid(), owner_died: true })
+    }
 }
 
 /// Says whether the thread exists. A zombie does not; an id that was reused only delays.
-fn exists(tid: u32) -> bool {
+pub(crate) fn exists(tid: u32) -> bool {
     let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return false };
     // `PIDFD_THREAD`, since Linux 6.9: without it a thread that leads no process is EINVAL, and so,
     // before 6.15, is a dead one whose id a group still bears.
