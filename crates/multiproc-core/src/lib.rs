@@ -24,3 +24,4 @@ pub mod presence;
 mod robust;
 pub mod segment;
 pub mod spin;
+mod sync;

@@ -38,9 +38,11 @@ use core::marker::PhantomData;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use crate::deadline::Deadline;
 use crate::futex;
 use crate::header::HEADER_BYTES;
 use crate::lock::section::SectionLock;
@@ -56,6 +58,10 @@ pub const MAX_PLACES: u32 = 126;
 
 /// How many bytes of a segment belong to each place.
 pub const DATA_BYTES: usize = 1_280;
+
+/// How long a thread waits while another takes a place, which takes microseconds: whoever is longer about
+/// it was stopped, or a peer has written over the word. An operation that must not block must not then.
+const AT_THE_DOOR: Duration = Duration::from_secs(2);
 
 /// Cells at the end of a page: entries must begin 8 bytes behind it, where libc writes a back pointer.
 const CELLS: usize = 3;
@@ -212,6 +218,16 @@ impl Places {
         }
     }
 
+    /// Returns the calling thread's place if it has one and remembers it. Never takes one.
+    ///
+    /// For hot paths, and for who wants to know whether a place that it had is still its own: in the child
+    /// of a fork it is not.
+    #[must_use]
+    #[inline]
+    pub fn remembered(segment: &Segment) -> Option<Mine> {
+        seat::known(segment.id()).map(|name| Mine { name, here: PhantomData })
+    }
+
     #[cold]
     fn come(self, segment: &Arc<Segment>) -> Result<Mine, NoPlace> {
         seat::find_or_take(self, segment).map(|name| Mine { name, here: PhantomData })
@@ -225,7 +241,11 @@ impl Places {
     ) -> Result<T, NoPlace> {
         let door = self.door(segment);
         // Threads come seldom: a spin of its own need not learn.
-        let _section = door.coming.lock(&Spin::new());
+        let deadline = Deadline::after(AT_THE_DOOR);
+        let Some(_section) = door.coming.lock_until(&Spin::new(), deadline) else {
+            let text = "another thread has been taking a place for seconds";
+            return Err(NoPlace::System(io::Error::new(io::ErrorKind::TimedOut, text)));
+        };
         let used = self.used(segment);
         let free = (0..used).find(|index| !is_living(self.cell(segment, *index)));
         let index = match free {

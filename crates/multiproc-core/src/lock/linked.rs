@@ -42,6 +42,8 @@ pub(crate) struct Link {
     entry: Entry,
     /// The thread of this process that has the lock, or had it when it was lost sight of.
     holder: AtomicU32,
+    /// What the owner keeps out of its peers' reach, see [`LinkedLock::depth`].
+    depth: AtomicU32,
 }
 
 impl Link {
@@ -128,7 +130,7 @@ impl<'a> LinkedLock<'a> {
     fn take(self, acquire: impl FnOnce(&Word, Thread) -> Option<Taken>) -> Result<Hold, NotTaken> {
         let me = Thread::current();
         let (tail, link) = (self.segment.tail(), self.segment.link());
-        if tail.word.owner() == me.tid() {
+        if link.holder.load(Relaxed) == me.tid() && tail.word.owner() == me.tid() {
             return Err(NotTaken::Mine);
         }
         if me.linked() >= MOST_LINKED {
@@ -165,6 +167,25 @@ impl<'a> LinkedLock<'a> {
         link.holder.store(0, Relaxed);
         tail.word.release();
         me.settle();
+    }
+
+    /// Returns the hold of the calling thread, if it has the lock already.
+    #[must_use]
+    #[inline]
+    pub fn mine(self) -> Option<Hold> {
+        let me = Thread::current();
+        // The private word: a peer may have written our id over the shared one. What a guard that was
+        // forgotten left there was seen to by the kernel when its thread ended.
+        let held = self.segment.link().holder.load(Relaxed) == me.tid() && self.owner() == me.tid();
+        held.then(|| Hold { taken: Taken::again(me) })
+    }
+
+    /// Returns a word that the owner keeps beside the lock, in memory of this process alone.
+    ///
+    /// It holds whatever the last owner in this process left.
+    #[must_use]
+    pub fn depth(self) -> &'a AtomicU32 {
+        &self.segment.link().depth
     }
 
     /// Says whether this thread took the lock, rather than inherited a copy of the guard by a fork.

@@ -35,7 +35,6 @@
 //! wake on only if the word is 0, not if it is DIED: there, when an owner, and then the sleeper whom that
 //! woke, are killed, the next one is left to its [`BELT`].
 
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -47,6 +46,7 @@ use crate::fence;
 use crate::futex;
 use crate::robust::Thread;
 use crate::spin::Spin;
+use crate::sync::AtomicU32;
 
 /// The bits of a word that name a thread, as the kernel has it.
 pub(crate) const OWNER: u32 = (1 << 30) - 1;
@@ -84,6 +84,11 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// What the thread that has the lock took, for a second guard of its.
+    pub(crate) fn again(me: Thread) -> Self {
+        Self { tid: me.tid(), owner_died: false }
+    }
+
     /// Says whether this thread took it, rather than inherited a copy of this by a fork.
     #[inline]
     pub(crate) fn is_by(self, me: Thread) -> bool {
