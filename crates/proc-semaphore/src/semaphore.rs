@@ -1,4 +1,4 @@
-//! The handles: make or open a semaphore, acquire and release.
+//! The counting handles: make or open a semaphore, acquire and release.
 
 use std::fmt;
 use std::io;
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use multiproc_core::deadline::Deadline;
-use multiproc_core::header::{Item, Spec};
-use multiproc_core::segment::{self, Opened, Place, Segment};
+use multiproc_core::header::Spec;
+use multiproc_core::segment::{self, Opened};
 
-use crate::error::{Error, ReleaseError};
-use crate::permits::{Permits, Waiting};
+use crate::counting::{Counting, Waiting};
+use crate::error::{AcquireError, Error, ReleaseError};
+use crate::handle::{Source, Words, item, named};
 
 /// The most permits that a semaphore can hold.
 #[doc(alias = "SEM_VALUE_MAX")]
@@ -22,70 +23,64 @@ pub const MAX_PERMITS: u32 = (1 << 30) - 1;
 /// One mapped semaphore of either form.
 #[derive(Debug)]
 struct Handle {
-    segment: Arc<Segment>,
-    /// By which a handle travels.
-    #[cfg(feature = "serde")]
-    fd: Arc<OwnedFd>,
+    words: Words<Counting>,
     waiting: Waiting,
     bound: u32,
 }
 
 impl Handle {
-    fn make(place: Place<'_>, kind: &'static str, permits: u32, bound: u32) -> io::Result<Self> {
-        if permits > MAX_PERMITS {
+    fn make(
+        source: Source<'_>,
+        kind: &'static str,
+        permits: u32,
+        bound: u32,
+    ) -> Result<Arc<Self>, Error> {
+        let made = if permits > MAX_PERMITS {
             let text = format!("{permits} permits are more than {MAX_PERMITS}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        let item = Item::named("permit");
-        let spec = Spec { kind, item, capacity: u64::from(bound), detail: 0 };
-        let opened = segment::create(place, &spec, size_of::<Permits>(), |segment| {
-            segment.get::<Permits>(0).start(permits);
-        })?;
-        Ok(Self::from_opened(opened, bound))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        } else {
+            let spec = Spec { kind, item: item(), capacity: u64::from(bound), detail: 0 };
+            source
+                .get(&spec, size_of::<Counting>(), |segment| {
+                    segment.get::<Counting>(0).start(permits);
+                })
+                .and_then(Self::checked)
+        };
+        made.map_err(|cause| Error::new(source.operation(), source.object(kind), cause))
     }
 
-    fn open(path: &Path, kind: &'static str) -> io::Result<Self> {
-        Self::checked(segment::open(path, kind, Item::named("permit"))?)
+    fn open(path: &Path, kind: &'static str) -> Result<Arc<Self>, Error> {
+        segment::open(path, kind, item())
+            .and_then(Self::checked)
+            .map_err(|cause| Error::new("open", named(kind, path), cause))
     }
 
     #[cfg(feature = "serde")]
     fn attach(fd: Arc<OwnedFd>, kind: &'static str) -> Result<Arc<Self>, Error> {
-        segment::attach(fd, kind, Item::named("permit"))
+        segment::attach(fd, kind, item())
             .and_then(Self::checked)
-            .map(Arc::new)
-            .map_err(|source| Error::new("open", format!("a {kind} that arrived"), source))
+            .map_err(|cause| Error::new("open", format!("a {kind} that arrived"), cause))
     }
 
-    fn checked(opened: Opened) -> io::Result<Self> {
-        let bound = u32::try_from(opened.found.capacity).ok().filter(|bound| *bound <= MAX_PERMITS);
-        let fits = opened.segment.body_bytes() >= size_of::<Permits>();
+    fn checked(opened: Opened) -> io::Result<Arc<Self>> {
+        let allowed = opened.found.capacity;
+        let bound = u32::try_from(allowed).ok().filter(|bound| *bound <= MAX_PERMITS);
+        let fits = opened.segment.body_bytes() >= size_of::<Counting>();
         match bound {
-            Some(bound) if fits => Ok(Self::from_opened(opened, bound)),
+            Some(bound) if fits => {
+                let words = Words::of(opened);
+                Ok(Arc::new(Self { words, waiting: Waiting::default(), bound }))
+            }
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("its header allows {} permits", opened.found.capacity),
+                format!("its header allows {allowed} permits"),
             )),
         }
     }
 
-    fn from_opened(opened: Opened, bound: u32) -> Self {
-        Self {
-            segment: opened.segment,
-            #[cfg(feature = "serde")]
-            fd: opened.fd,
-            waiting: Waiting::default(),
-            bound,
-        }
-    }
-
     #[inline]
-    fn permits(&self) -> &Permits {
-        self.segment.get(0)
-    }
-
-    #[inline]
-    fn acquire(&self, deadline: Deadline) -> bool {
-        self.permits().acquire(&self.waiting, deadline)
+    fn acquire(&self, n: u32, deadline: Deadline) -> bool {
+        self.words.acquire(n, &self.waiting, deadline)
     }
 }
 
@@ -93,7 +88,7 @@ impl Handle {
 macro_rules! semaphore {
     (
         $(#[$meta:meta])*
-        $name:ident: $kind:literal, bound: $bound:expr, exact: $exact:literal
+        $name:ident: $kind:literal, new: $new:expr, bound: $bound:expr, exact: $exact:literal
     ) => {
         $(#[$meta])*
         #[derive(Clone)]
@@ -106,29 +101,26 @@ macro_rules! semaphore {
             ///
             /// # Errors
             ///
-            /// `InvalidInput` for more than [`MAX_PERMITS`]. Also when the kernel has no memory or descriptor left, or cannot look after a lock
-            /// (musl, and some sandboxes).
+            /// `InvalidInput` for more than [`MAX_PERMITS`]. Also when the kernel has no memory or
+            /// descriptor left, or cannot look after a lock (musl, and some sandboxes).
             #[doc(alias = "sem_init")]
             pub fn new(permits: u32) -> Result<Self, Error> {
-                Handle::make(Place::Anonymous($kind), $kind, permits, ($bound)(permits))
-                    .map(|handle| Self { handle: Arc::new(handle) })
-                    .map_err(|source| Error::new("create", concat!("a ", $kind), source))
+                let handle = Handle::make(Source::Memory, $kind, permits, ($new)(permits))?;
+                Ok(Self { handle })
             }
 
             /// Makes a semaphore as a file that other programs can [`open`](Self::open).
             ///
-            /// The file has mode 0600 and appears whole or not at all; remove it by
-            /// [`std::fs::remove_file`].
+            /// The file has mode 0600 and appears whole or not at all, also when this process is killed
+            /// meanwhile; [`unlink`](Self::unlink) removes it.
             ///
             /// # Errors
             ///
             /// `AlreadyExists` when there is something at the path, and as `new`.
             #[doc(alias = "sem_open")]
             pub fn create(path: impl AsRef<Path>, permits: u32) -> Result<Self, Error> {
-                let path = path.as_ref();
-                Handle::make(Place::Path(path), $kind, permits, ($bound)(permits))
-                    .map(|handle| Self { handle: Arc::new(handle) })
-                    .map_err(|source| Error::new("create", named($kind, path), source))
+                let source = Source::New(path.as_ref());
+                Ok(Self { handle: Handle::make(source, $kind, permits, ($new)(permits))? })
             }
 
             /// Opens the semaphore that another program made at `path`.
@@ -139,10 +131,33 @@ macro_rules! semaphore {
             /// namespace: the cause says what differs. `PermissionDenied` when it belongs to another
             /// user.
             pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+                Ok(Self { handle: Handle::open(path.as_ref(), $kind)? })
+            }
+
+            /// Opens the semaphore at `path`, or makes it with `permits` permits where there is none.
+            ///
+            /// Of programs that do this at the same time one makes it and the others open it. The number
+            /// counts for the maker only, as with `sem_open`.
+            ///
+            /// # Errors
+            ///
+            /// As [`open`](Self::open) and [`create`](Self::create), except for `NotFound` and
+            /// `AlreadyExists`.
+            pub fn open_or_create(path: impl AsRef<Path>, permits: u32) -> Result<Self, Error> {
+                let source = Source::OpenOrNew(path.as_ref());
+                Ok(Self { handle: Handle::make(source, $kind, permits, ($new)(permits))? })
+            }
+
+            /// Removes the name `path`. Those who have the semaphore open keep it.
+            ///
+            /// # Errors
+            ///
+            /// `NotFound`, and what else the kernel has against it.
+            #[doc(alias = "sem_unlink")]
+            pub fn unlink(path: impl AsRef<Path>) -> Result<(), Error> {
                 let path = path.as_ref();
-                Handle::open(path, $kind)
-                    .map(|handle| Self { handle: Arc::new(handle) })
-                    .map_err(|source| Error::new("open", named($kind, path), source))
+                segment::unlink(path)
+                    .map_err(|cause| Error::new("remove", named($kind, path), cause))
             }
 
             /// Takes a permit, blocking while there is none.
@@ -150,22 +165,65 @@ macro_rules! semaphore {
             #[doc(alias = "P")]
             #[inline]
             pub fn acquire(&self) {
-                while !self.handle.acquire(Deadline::NEVER) {}
+                while !self.handle.acquire(1, Deadline::NEVER) {}
             }
 
-            /// Takes a permit if there is one, without waiting; says whether it did.
+            /// Takes a permit if there is one, without waiting or standing in line; says whether it did.
             #[doc(alias = "sem_trywait")]
             #[must_use = "the permit may not have been taken"]
             #[inline]
             pub fn try_acquire(&self) -> bool {
-                self.handle.permits().try_acquire()
+                self.handle.words.try_acquire(1)
             }
 
             /// Takes a permit, blocking for at most `timeout` while there is none; says whether it did.
             #[doc(alias = "sem_timedwait")]
             #[must_use = "the permit may not have been taken"]
             pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-                self.try_acquire() || self.handle.acquire(Deadline::after(timeout))
+                self.acquire_many_timeout(1, timeout)
+            }
+
+            /// Takes `n` permits at once, blocking while there are fewer.
+            ///
+            /// All or none, also when this process is killed meanwhile: two that each want many do not
+            /// hold each other up. Who waits first in line is not overtaken by another `acquire`, so
+            /// those who want few do not starve one who wants many; `try_acquire` takes what is there.
+            ///
+            /// # Errors
+            ///
+            /// [`AcquireError`], at once, when the semaphore may never hold so many.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use proc_semaphore::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let gigabytes = ", stringify!($name), "::new(8)?;")]
+            /// gigabytes.acquire_many(5)?;
+            /// assert!(!gigabytes.try_acquire_many(4));
+            /// gigabytes.release_many(5)?;
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            pub fn acquire_many(&self, n: u32) -> Result<(), AcquireError> {
+                self.may_hold(n)?;
+                while n > 0 && !self.handle.acquire(n, Deadline::NEVER) {}
+                Ok(())
+            }
+
+            /// Takes `n` permits if there are so many, without waiting or standing in line; says whether
+            /// it did.
+            #[must_use = "the permits may not have been taken"]
+            #[inline]
+            pub fn try_acquire_many(&self, n: u32) -> bool {
+                n == 0 || (self.may_hold(n).is_ok() && self.handle.words.try_acquire(n))
+            }
+
+            /// Takes `n` permits at once, blocking for at most `timeout` while there are fewer; says
+            /// whether it did. `false` at once when the semaphore may never hold so many.
+            #[must_use = "the permits may not have been taken"]
+            pub fn acquire_many_timeout(&self, n: u32, timeout: Duration) -> bool {
+                let acquire = |deadline| self.handle.acquire(n, deadline);
+                n == 0 || (self.may_hold(n).is_ok() && acquire(Deadline::after(timeout)))
             }
 
             /// Puts a permit back, and wakes a waiter for it. Any process may.
@@ -177,8 +235,19 @@ macro_rules! semaphore {
             #[doc(alias = "V")]
             #[inline]
             pub fn release(&self) -> Result<(), ReleaseError> {
-                let Handle { waiting, bound, .. } = &*self.handle;
-                self.handle.permits().release(waiting, *bound, $exact)
+                self.release_many(1)
+            }
+
+            /// Puts `n` permits back at once, and wakes who waits for them. Any process may.
+            ///
+            /// All or none, also when this process is killed meanwhile.
+            ///
+            /// # Errors
+            ///
+            /// [`ReleaseError`] when the semaphore may not hold so many more; nothing changed.
+            #[inline]
+            pub fn release_many(&self, n: u32) -> Result<(), ReleaseError> {
+                self.handle.words.release(n, self.bound(), $exact)
             }
 
             /// Returns the number of permits there are now, which may have changed by the time you look.
@@ -186,7 +255,23 @@ macro_rules! semaphore {
             #[doc(alias = "sem_getvalue")]
             #[must_use]
             pub fn value(&self) -> u32 {
-                self.handle.permits().value()
+                self.handle.words.value()
+            }
+
+            #[inline]
+            fn bound(&self) -> u32 {
+                ($bound)(&*self.handle)
+            }
+
+            #[inline]
+            fn may_hold(&self, n: u32) -> Result<(), AcquireError> {
+                let bound = self.bound();
+                if n <= bound { Ok(()) } else { Err(AcquireError { bound }) }
+            }
+
+            #[cfg(test)]
+            pub(crate) fn counting(&self) -> &Counting {
+                &self.handle.words
             }
 
             #[cfg(feature = "serde")]
@@ -196,7 +281,7 @@ macro_rules! semaphore {
 
             #[cfg(feature = "serde")]
             pub(crate) fn fd(&self) -> &Arc<OwnedFd> {
-                &self.handle.fd
+                self.handle.words.fd()
             }
         }
 
@@ -208,16 +293,12 @@ macro_rules! semaphore {
     };
 }
 
-fn named(kind: &str, path: &Path) -> String {
-    format!("{kind} `{}`", path.display())
-}
-
 semaphore! {
     /// A number of permits in shared memory, released by anybody.
     ///
     /// See the [crate](crate) for an example, and for what happens when a process is killed.
     #[doc(alias = "sem_t")]
-    Semaphore: "semaphore", bound: |_| MAX_PERMITS, exact: false
+    Semaphore: "semaphore", new: |_| MAX_PERMITS, bound: |_: &Handle| MAX_PERMITS, exact: false
 }
 
 semaphore! {
@@ -235,5 +316,5 @@ semaphore! {
     /// assert_eq!(error.to_string(), "semaphore released too often: it may hold 3 permits");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    BoundedSemaphore: "bounded semaphore", bound: |permits: u32| permits, exact: true
+    BoundedSemaphore: "bounded semaphore", new: |permits: u32| permits, bound: |handle: &Handle| handle.bound, exact: true
 }

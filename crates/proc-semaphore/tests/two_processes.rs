@@ -1,6 +1,6 @@
 //! Permits are shared by processes.
 
-use proc_semaphore::Semaphore;
+use proc_semaphore::{PermitPool, Semaphore};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{SharedPage, fork, watchdog};
@@ -43,4 +43,25 @@ fn no_permit_is_lost_or_made_between_four_processes() {
         child.assert_ok();
     }
     assert_eq!(semaphore.value(), 2);
+}
+
+#[test]
+fn a_pool_is_held_by_as_many_processes_as_it_has_permits() {
+    let _dog = watchdog(Duration::from_secs(60));
+    let (pool, page) = (PermitPool::new(2).unwrap(), SharedPage::new(1));
+    let body = || {
+        for round in 0..5_000 {
+            let n = if round % 5 == 0 { 2 } else { 1 };
+            let permits = pool.acquire_many(n).unwrap();
+            assert!(page[0].fetch_add(n.into(), SeqCst) + u64::from(n) <= 2);
+            page[0].fetch_sub(n.into(), SeqCst);
+            drop(permits);
+            drop(pool.acquire().unwrap());
+        }
+    };
+    let children: Vec<_> = (0..4).map(|_| fork(body)).collect();
+    for child in children {
+        child.assert_ok();
+    }
+    assert_eq!(pool.available(), 2);
 }
