@@ -4,7 +4,7 @@ use crate::pidfd::{Event, Pidfd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -159,6 +159,13 @@ impl Child {
 impl fmt::Display for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "child {} forked at {}", self.pid, self.forked_at)
+    }
+}
+
+/// The child's pidfd, which becomes readable when the child has ended.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 }
 

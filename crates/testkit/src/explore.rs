@@ -1,8 +1,7 @@
 //! SIGKILL at every instruction of an operation.
 
+use crate::hunt::Hunt;
 use crate::place::Place;
-use crate::stretch::Vdso;
-use crate::way::{Goal, Way};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
@@ -21,7 +20,8 @@ pub struct Limits<'h, S> {
     /// the environment variable `KILL_STRIDE` sets another default.
     pub stride: usize,
     /// How long a system call may take before a victim that sleeps in it counts as asleep, 30 ms by
-    /// default. A sleep shorter than this goes by unnoticed.
+    /// default. A sleep shorter than this goes by unnoticed; where one victim slept for so long, the
+    /// next ones count as asleep at once.
     pub nap: Duration,
     /// How long a victim may stay asleep after `on_sleep`, 10 s by default. Then its wake is lost,
     /// which is a failure.
@@ -186,30 +186,26 @@ impl fmt::Display for Report {
 #[track_caller]
 pub fn kill_at_every_instruction<S>(
     mut limits: Limits<'_, S>,
+    setup: impl FnMut() -> S,
+    victim: impl Fn(&S),
+    check: impl FnMut(S, KillPoint),
+) -> Report {
+    explore(&mut limits, setup, victim, check)
+}
+
+/// As [`kill_at_every_instruction`], with limits that serve again.
+#[track_caller]
+pub(crate) fn explore<S>(
+    limits: &mut Limits<'_, S>,
     mut setup: impl FnMut() -> S,
     victim: impl Fn(&S),
     mut check: impl FnMut(S, KillPoint),
 ) -> Report {
-    assert!(limits.stride > 0, "a stride of zero instructions explores nothing");
     let start = Instant::now();
-    let vdso = Vdso::find();
-    let mut way = Way::new(limits.nap);
+    let mut hunt = Hunt::new(limits);
     let mut report = Report { points: 0, asleep: 0, missed: 0, end: End::MaxPoints, seconds: 0.0 };
-    let mut target = 0;
-    let mut leap = !limits.step_all;
     while report.points < limits.max_points {
-        let state = setup();
-        let mut tracee = way.start(&vdso, limits.from_mark, || victim(&state));
-        let goal = Goal { target, leap, state: &state, limits: &mut limits };
-        let Some(point) = way.walk(&mut tracee, goal) else {
-            // This victim went another way than the last one and missed the breakpoint.
-            leap = false;
-            continue;
-        };
-        if let Some(act) = &mut limits.before_kill {
-            act(&state, &point);
-        }
-        tracee.kill();
+        let (state, point) = hunt.strike(limits, &mut setup, &victim);
         report.points += 1;
         report.asleep += usize::from(point.asleep);
         let checked = catch_unwind(AssertUnwindSafe(|| check(state, point)));
@@ -219,22 +215,18 @@ pub fn kill_at_every_instruction<S>(
                 None => resume_unwind(payload),
             }
         }
-        if point.finished || (point.asleep && limits.on_sleep.is_none()) {
-            report.end = if point.finished { End::Finished } else { End::Asleep };
+        if let Some(end) = hunt.advance(limits, point) {
+            report.end = end;
             break;
         }
-        // The victim that was killed asleep comes once more, to be woken on its way to this target.
-        if !point.asleep {
-            target += limits.stride;
-        }
-        leap = !limits.step_all;
     }
-    report.missed = way.missed();
+    report.missed = hunt.missed();
     report.seconds = start.elapsed().as_secs_f64();
     report
 }
 
-fn message(payload: &(dyn std::any::Any + Send)) -> Option<&str> {
+/// Returns the text of a panic.
+pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> Option<&str> {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }

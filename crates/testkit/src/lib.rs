@@ -75,7 +75,7 @@
 //! | with a sleeper | a child in `setup`, as above |
 //! | with a barger, who acts just before the victim dies | [`Limits::before_kill`] |
 //! | the victim is the woken waiter | [`Limits::on_sleep`] |
-//! | the recoverer is killed, too | explore again in `check` |
+//! | the recoverer is killed, too | [`kill_pairs`] |
 //! | a peer that is stopped, not dead | [`Child::signal`] with SIGSTOP |
 //!
 //! # What a child may do
@@ -88,7 +88,7 @@
 //! # What this cannot see
 //!
 //! A kill in the middle of a system call that does not sleep, reorderings of the memory of a weaker
-//! machine, and more than one victim at a time. Storms, loom and the model checker are for these.
+//! machine, and two victims at the same time. Storms, loom and the model checker are for these.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("testkit runs on Linux only: it is built on fork, pidfds and ptrace");
@@ -97,7 +97,9 @@ mod asleep;
 mod child;
 mod explore;
 mod fork;
+mod hunt;
 mod mark;
+mod pairs;
 mod pidfd;
 mod place;
 mod procfs;
@@ -116,6 +118,7 @@ pub use child::{Child, Outcome};
 pub use explore::{BeforeKill, End, KillPoint, Limits, OnSleep, Report, kill_at_every_instruction};
 pub use fork::fork;
 pub use mark::explore_from_here;
+pub use pairs::{PairReport, kill_pairs};
 pub use shared_page::SharedPage;
 pub use until::until;
 pub use watchdog::{Watchdog, watchdog};

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "ptrace requests with signals that nix's type does not name")]
 
+use crate::asleep::is_asleep;
 use crate::child::{Child, Outcome};
 use crate::fork::fork;
 use crate::mark::{is_started, stage_address};
@@ -30,6 +31,9 @@ const PAST_TRAP: u64 = 0;
 /// A leap that takes longer than this went another way: it sleeps, or runs in circles. Mistaking a
 /// slow machine for that costs a repetition, no more.
 const LONGEST_LEAP: Duration = Duration::from_millis(200);
+
+/// How long lies between two looks at a tracee that is about to sleep.
+const GLANCE: Duration = Duration::from_micros(30);
 
 #[cfg(target_env = "musl")]
 type Request = libc::c_int;
@@ -98,11 +102,41 @@ impl<'a> Tracee<'a> {
     /// A whole system call is one instruction, and so are a call of the vdso, all rounds of a `rep`
     /// prefix, and the way into a signal handler.
     pub(crate) fn step(&mut self, ip: u64, nap: Duration) -> Step {
+        self.set_off(ip);
+        self.go_on(nap)
+    }
+
+    /// As [`step`](Self::step), over a system call in which another victim slept: this one is taken at
+    /// its word as soon as it waits there.
+    pub(crate) fn step_to_sleep(&mut self, ip: u64) -> Step {
+        self.set_off(ip);
+        let mut waited = 0;
+        loop {
+            if let Some(event) =
+                self.child.next_event(libc::WEXITED | libc::WSTOPPED | libc::WNOHANG)
+            {
+                if let Some(step) = self.settle(event) {
+                    return step;
+                }
+            } else if is_asleep(self.child.pid()) {
+                // Twice in a row, so that a wait for a lock in passing is not it.
+                if waited == 2 {
+                    return Step::Asleep;
+                }
+                waited += 1;
+            } else {
+                waited = 0;
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Begins the instruction at `ip`.
+    fn set_off(&mut self, ip: u64) {
         match self.end_of_stretch(ip) {
             Some(end) => self.run_to(end),
             None => self.resume(libc::PTRACE_SINGLESTEP),
         }
-        self.go_on(nap)
     }
 
     /// Returns where the stretch ends that begins at `ip`, if one does.
@@ -145,11 +179,14 @@ impl<'a> Tracee<'a> {
     }
 
     /// Runs at full speed until the tracee stands before the instruction at `ip`. `None` when it
-    /// does not come there, but sleeps, or runs for longer than any way there can be.
-    pub(crate) fn leap(&mut self, ip: u64) -> Option<Step> {
+    /// does not come there, but sleeps for `nap`, or runs for longer than any way there can be.
+    pub(crate) fn leap(&mut self, ip: u64, nap: Duration) -> Option<Step> {
         self.run_to(ip);
-        let start = Instant::now();
-        self.finish(|| start.elapsed() >= LONGEST_LEAP)
+        let (start, pid) = (Instant::now(), self.child.pid());
+        self.finish(|| {
+            let took = start.elapsed();
+            took >= LONGEST_LEAP || took >= nap && state(pid) == Some('S')
+        })
     }
 
     /// Sets a breakpoint and goes.
@@ -167,26 +204,35 @@ impl<'a> Tracee<'a> {
     pub(crate) fn go_on(&mut self, nap: Duration) -> Step {
         let start = Instant::now();
         let pid = self.child.pid();
-        let is_asleep = || start.elapsed() >= nap && state(pid) == Some('S');
-        self.finish(is_asleep).unwrap_or(Step::Asleep)
+        let sleeps = || start.elapsed() >= nap && state(pid) == Some('S');
+        self.finish(sleeps).unwrap_or(Step::Asleep)
     }
 
     /// Waits until the step or leap is done, or `give_up` says so at a tick.
     fn finish(&mut self, give_up: impl Fn() -> bool) -> Option<Step> {
         loop {
-            match self.wait(&give_up)? {
-                Event::Ended(outcome) => return Some(Step::Ended(outcome)),
-                Event::Stopped(libc::SIGTRAP) => {
-                    self.lift_breakpoint();
-                    return Some(Step::Done);
-                }
-                Event::Stopped(signal) => {
-                    // Nobody would continue a victim that stops itself.
-                    let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
-                    self.signal = if stops.contains(&signal) { 0 } else { signal };
-                    let leaps = self.breakpoint.is_some();
-                    self.resume(if leaps { libc::PTRACE_CONT } else { libc::PTRACE_SINGLESTEP });
-                }
+            let event = self.wait(&give_up)?;
+            if let Some(step) = self.settle(event) {
+                return Some(step);
+            }
+        }
+    }
+
+    /// Takes in what happened to the step or leap, and lets it go on if it is not done.
+    fn settle(&mut self, event: Event) -> Option<Step> {
+        match event {
+            Event::Ended(outcome) => Some(Step::Ended(outcome)),
+            Event::Stopped(libc::SIGTRAP) => {
+                self.lift_breakpoint();
+                Some(Step::Done)
+            }
+            Event::Stopped(signal) => {
+                // Nobody would continue a victim that stops itself.
+                let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+                self.signal = if stops.contains(&signal) { 0 } else { signal };
+                let leaps = self.breakpoint.is_some();
+                self.resume(if leaps { libc::PTRACE_CONT } else { libc::PTRACE_SINGLESTEP });
+                None
             }
         }
     }

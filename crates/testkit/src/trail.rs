@@ -49,6 +49,11 @@ impl Trail {
             self.sleeps.insert(at, position);
         }
     }
+
+    /// Says whether a victim slept in the instruction at `position`.
+    pub(crate) fn is_sleep(&self, position: usize) -> bool {
+        self.sleeps.binary_search(&position).is_ok()
+    }
 }
 
 #[cfg(test)]

@@ -21,8 +21,6 @@ pub(crate) struct Way {
     done: SharedPage,
     /// How many steps lie between the victim's stop and its first kill point.
     prologue: Option<usize>,
-    /// How many sleeps, counted along the way, a victim has been killed in.
-    killed_asleep: usize,
     /// The addresses after the first kill point before which a victim stood.
     passed: HashSet<u64>,
     /// Those of them where one was killed.
@@ -33,6 +31,8 @@ pub(crate) struct Way {
 pub(crate) struct Goal<'a, 'h, S> {
     /// How many instructions of the closure it shall do.
     pub(crate) target: usize,
+    /// How many of its sleeps it shall be woken from.
+    pub(crate) wakes: usize,
     /// Whether it may run at full speed where that is sure to stop in time.
     pub(crate) leap: bool,
     pub(crate) state: &'a S,
@@ -51,7 +51,6 @@ impl Way {
             trail: Trail::default(),
             done: SharedPage::new(1),
             prologue: None,
-            killed_asleep: 0,
             passed: HashSet::new(),
             killed: HashSet::new(),
         }
@@ -87,7 +86,7 @@ impl Way {
     }
 
     /// Walks the victim to its target and returns where it stands. That is earlier when it has
-    /// finished, or sleeps where no victim was killed asleep before. `None` when it went another
+    /// finished, or sleeps once more than it shall be woken. `None` when it went another
     /// way than the last one, and missed the landmark to which it was to leap.
     #[track_caller]
     pub(crate) fn walk<S>(
@@ -95,7 +94,7 @@ impl Way {
         tracee: &mut Tracee<'_>,
         goal: Goal<'_, '_, S>,
     ) -> Option<KillPoint> {
-        let Goal { target, leap, state, limits } = goal;
+        let Goal { target, wakes, leap, state, limits } = goal;
         let mut ticking = self.ticker.tick();
         let mut position = 0;
         let mut sleeps = 0;
@@ -118,7 +117,7 @@ impl Way {
 
             let landmark = end.filter(|_| leap).and_then(|end| self.trail.landmark(position, end));
             if let Some((ahead, ip)) = landmark {
-                match tracee.leap(ip) {
+                match tracee.leap(ip, limits.nap) {
                     Some(Step::Done) => position = ahead,
                     Some(Step::Ended(outcome)) if !self.is_done() => {
                         panic!("the victim {outcome} after more than {instruction} instructions")
@@ -128,13 +127,15 @@ impl Way {
                 continue;
             }
 
-            let mut step = tracee.step(ip, limits.nap);
+            let mut step = match self.trail.is_sleep(position) {
+                true => tracee.step_to_sleep(ip),
+                false => tracee.step(ip, limits.nap),
+            };
             if step == Step::Asleep {
                 self.trail.note_sleep(position);
                 let wake = match &mut limits.on_sleep {
-                    Some(wake) if sleeps < self.killed_asleep => wake,
+                    Some(wake) if sleeps < wakes => wake,
                     _ => {
-                        self.killed_asleep += 1;
                         let ip = tracee.ip();
                         return Some(KillPoint { instruction, asleep: true, finished: false, ip });
                     }
