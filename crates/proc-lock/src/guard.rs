@@ -1,15 +1,4 @@
-//! The guard: having the lock, and what is told to the next who has it.
-//!
-//! The word beside the lock, written by the owner only:
-//!
-//! | value | the data | set by |
-//! |---|---|---|
-//! | [`CONSISTENT`] | is whole | `mark_consistent` |
-//! | [`ABANDONED`] | its owner was killed inside | the next owner, before it looks |
-//! | [`PANICKED`] | its owner panicked inside | that owner, before it unlocks |
-//!
-//! A death between "the kernel says the owner died" and the mark leaves the new owner's death to be
-//! told by the kernel again, so no death inside is ever forgotten.
+//! The guard: having the lock.
 
 #![allow(unsafe_code, reason = "references to shared bytes, which the lock makes exclusive")]
 
@@ -17,23 +6,24 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use multiproc_core::lock::linked::{Hold, LinkedLock};
+use multiproc_core::deadline::Deadline;
+use multiproc_core::lock::linked::{Hold, LinkedLock, NotTaken};
 use multiproc_core::segment::Segment;
 
-use crate::mutex::Data;
+use crate::mark;
 use crate::outcome::LockError;
 
-pub(crate) const CONSISTENT: u32 = 0;
-const ABANDONED: u32 = 1;
-const PANICKED: u32 = 2;
+/// How long who wants a garbled lock waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// Having a [`Mutex`](crate::Mutex): its data, until this is dropped.
+/// Having a [`Mutex`](crate::Mutex) or a [`SharedSlice`](crate::SharedSlice): its data, until this is
+/// dropped.
 ///
 /// It cannot be sent to another thread: the kernel looks after the thread that locked.
 #[must_use = "the mutex unlocks when this is dropped"]
-pub struct MutexGuard<'a, T: Data> {
+pub struct MutexGuard<'a, T: ?Sized> {
     segment: &'a Segment,
     hold: Hold,
     panicking: bool,
@@ -43,31 +33,28 @@ pub struct MutexGuard<'a, T: Data> {
 }
 
 // SAFETY: `&MutexGuard` only gives `&T`.
-unsafe impl<T: Data + Sync> Sync for MutexGuard<'_, T> {}
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
-/// Puts the first value into a segment that nobody else has yet.
-pub(crate) fn store(segment: &Segment, bytes: &[u8]) {
-    let to = segment.body(0, bytes.len());
-    // SAFETY: `body` checked the bounds; the memory is new, and a mapping does not overlap a value.
-    unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-}
-
-impl<'a, T: Data> MutexGuard<'a, T> {
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// Makes the guard of a lock that was just taken.
+    ///
+    /// # Safety
+    ///
+    /// `data` lies in the body of `segment`, aligned, and any bytes are a `T`.
     #[inline]
-    pub(crate) fn new(segment: &'a Segment, hold: Hold) -> Result<Self, LockError<Self>> {
-        const { assert!(align_of::<T>() <= 128, "a segment's body is aligned to 128 bytes") };
-        let data = segment.body(0, size_of::<T>()).cast();
+    pub(crate) unsafe fn new(
+        segment: &'a Segment,
+        hold: Hold,
+        data: NonNull<T>,
+    ) -> Result<Self, LockError<Self>> {
         let panicking = std::thread::panicking();
         let guard = Self { segment, hold, panicking, data, life: PhantomData };
-        let mark = LinkedLock::of(segment).mark();
-        if hold.owner_died() {
-            mark.store(ABANDONED, Relaxed); // Relaxed, as all of the mark: the lock orders it.
-        }
-        match mark.load(Relaxed) {
-            CONSISTENT => Ok(guard),
-            PANICKED => Err(LockError::Poisoned(guard)),
-            _ => Err(LockError::OwnerDied(guard)),
-        }
+        mark::on_lock(LinkedLock::of(segment), hold).with(guard)
+    }
+
+    /// Unlocks, and returns how to lock again.
+    pub(crate) fn unlock(self) -> Unlocked<'a, T> {
+        Unlocked { segment: self.segment, data: self.data }
     }
 
     /// Says that the data is whole again, so that lockers are told of nothing.
@@ -76,27 +63,43 @@ impl<'a, T: Data> MutexGuard<'a, T> {
     #[doc(alias = "pthread_mutex_consistent")]
     #[doc(alias = "clear_poison")]
     pub fn mark_consistent(&mut self) {
-        let lock = LinkedLock::of(self.segment);
-        // A copy of the guard in the child of a fork has nothing to say.
-        if lock.is_ours(self.hold) {
-            lock.mark().store(CONSISTENT, Relaxed);
-        }
+        mark::clear(LinkedLock::of(self.segment), self.hold);
     }
 }
 
-impl<T: Data> Drop for MutexGuard<'_, T> {
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let lock = LinkedLock::of(self.segment);
-        let panicked = !self.panicking && std::thread::panicking();
-        if panicked && lock.is_ours(self.hold) && lock.mark().load(Relaxed) == CONSISTENT {
-            lock.mark().store(PANICKED, Relaxed);
-        }
+        mark::on_unlock(lock, self.hold, self.panicking);
         lock.unlock(self.hold);
     }
 }
 
-impl<T: Data> Deref for MutexGuard<'_, T> {
+/// What is left of a guard while its thread waits for a call: where to lock again.
+pub(crate) struct Unlocked<'a, T: ?Sized> {
+    segment: &'a Segment,
+    data: NonNull<T>,
+}
+
+impl<'a, T: ?Sized> Unlocked<'a, T> {
+    /// Locks again, blocking while another has the lock.
+    pub(crate) fn lock(self) -> Result<MutexGuard<'a, T>, LockError<MutexGuard<'a, T>>> {
+        let lock = LinkedLock::of(self.segment);
+        let hold = loop {
+            match lock.lock_until(Deadline::NEVER) {
+                Ok(hold) => break hold,
+                Err(NotTaken::Busy) => {}
+                // This thread has just given it up, and no other since: somebody wrote over the word.
+                Err(NotTaken::Mine | NotTaken::TooMany) => std::thread::sleep(PAUSE),
+            }
+        };
+        // SAFETY: taken from a guard of the same segment.
+        unsafe { MutexGuard::new(self.segment, hold, self.data) }
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     #[inline]
@@ -107,7 +110,7 @@ impl<T: Data> Deref for MutexGuard<'_, T> {
     }
 }
 
-impl<T: Data> DerefMut for MutexGuard<'_, T> {
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`; `&mut self` excludes the rest of this thread.
@@ -115,14 +118,26 @@ impl<T: Data> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-impl<T: Data + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
 }
 
-impl<T: Data + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+/// Takes a lock for a guard. `None` at the deadline.
+pub(crate) fn wait(lock: LinkedLock<'_>, deadline: Deadline) -> Option<Hold> {
+    match lock.lock_until(deadline) {
+        Ok(hold) => Some(hold),
+        Err(NotTaken::Busy) => None,
+        Err(NotTaken::Mine) => panic!("this thread holds the mutex already"),
+        Err(NotTaken::TooMany) => {
+            panic!("this thread holds as many mutexes as the kernel looks after")
+        }
     }
 }

@@ -1,56 +1,131 @@
-//! A mutex between processes, for data in shared memory.
+//! Locks between processes, for data in shared memory, that survive the death of any process.
 //!
-//! It has the shape of [`std::sync::Mutex`], with one outcome more: when the process that held the
-//! lock was killed, the next one to lock is told so, may repair the data, and goes on.
+//! Each has the shape that it has in [`std::sync`], and tells what a process could not know of a thread: that
+//! the other end was killed. A process that dies at any instruction leaves none of them stuck.
 //!
 //! ```
-//! use proc_lock::Mutex;
+//! use proc_lock::{LockError, Mutex};
 //!
 //! let counter = Mutex::new(0u64)?;
-//! *counter.lock().unwrap() += 1;
+//! match counter.lock() {
+//!     Ok(mut count) => *count += 1,
+//!     Err(LockError::OwnerDied(mut count)) => {
+//!         *count = 0; // half-changed, perhaps: put it right
+//!         count.mark_consistent();
+//!     }
+//!     Err(LockError::Poisoned(_)) => panic!("a thread panicked inside"),
+//! }
 //! assert_eq!(*counter.lock().unwrap(), 1);
 //! # Ok::<(), proc_lock::Error>(())
 //! ```
 //!
+//! | type | for | when one who has it is killed |
+//! |---|---|---|
+//! | [`Mutex<T>`](Mutex) | `&mut T` for one at a time | the next is told `OwnerDied` |
+//! | [`ReentrantMutex<T>`](ReentrantMutex) | the same thread may lock again | the next is told `OwnerDied` |
+//! | [`RwLock<T>`](RwLock) | many readers, or one writer | a reader: nothing; a writer: the next is told |
+//! | [`Condvar`] | waiting until a mutex's data is as one wants it | another is woken in its place |
+//! | [`Event`] | a flag that many wait for | nothing |
+//! | [`Barrier`] | waiting until all have come | it breaks, or counts one less |
+//! | [`OnceLock<T>`](OnceLock) | a value that is computed once | the next computes it |
+//! | [`Shared<T>`](Shared) | a small value that changes as a whole | nothing: old value or new |
+//! | [`SharedSlice<T>`](SharedSlice) | a `Mutex<[T]>` of any length | the next is told `OwnerDied` |
+//! | [`SharedAtomic<A>`](SharedAtomic) | atomics | nothing |
+//!
 //! # Sharing
 //!
-//! A [`Mutex`] is a handle: cloning it gives another to the same lock and data. With the feature
-//! `serde` it travels as an argument of a process or pool task and inside pipe messages. A forked
-//! child has it by inheritance. Unrelated programs meet at a path: [`Mutex::create`] and
-//! [`Mutex::open`]. Between threads it works the same.
+//! Each is a handle: cloning it gives another to the same memory. With the feature `serde` it travels as an
+//! argument of a process or pool task and inside pipe messages. A forked child has it by inheritance.
+//! Unrelated programs meet at a path: `create`, `open`, `open_or_create`, `unlink`. Between threads it works
+//! the same.
 //!
 //! # Waiting
 //!
 //! | | |
 //! |---|---|
-//! | [`lock`](Mutex::lock) | waits as long as it takes |
-//! | [`try_lock`](Mutex::try_lock) | never waits |
-//! | [`lock_timeout`](Mutex::lock_timeout) | waits for at most a `Duration`, by the monotonic clock |
+//! | `lock`, `wait` | as long as it takes |
+//! | `try_lock` | never |
+//! | `lock_timeout`, `wait_timeout` | for at most a `Duration`, by the monotonic clock |
+//!
+//! Who waits looks for some microseconds, and then sleeps in the kernel, where it costs nothing.
 //!
 //! # When a holder is killed
 //!
-//! At any instruction, by any means, the lock goes on to the next who wants it, within the time that
-//! the kernel takes to end the process: nobody is stuck. If the dead one was inside, its successor
-//! gets [`LockError::OwnerDied`] with the guard in it. The data is as the dead one left it, perhaps
-//! half-changed; every byte of it is still a valid `T`. Whoever has repaired it says so by
-//! [`MutexGuard::mark_consistent`]; until then each locker is told. A holder that is stopped
-//! (`SIGSTOP`) or loops is not dead, and nobody takes the lock from it. One death the kernel does not
-//! tell of: when a thread other than the process's first becomes another program by `exec`; then those
-//! who wait find out within a second.
+//! By whatever means and wherever it is, a lock goes on to the next who wants it, within the time that the
+//! kernel takes to end the process. If the dead one was inside, its successor gets [`LockError::OwnerDied`]
+//! with the guard in it. The data is as the dead one left it, perhaps half-changed; every byte of it is still a
+//! valid `T`. Whoever has repaired it says so by [`MutexGuard::mark_consistent`]; until then each locker is
+//! told. A holder that is stopped (`SIGSTOP`) or loops is not dead, and nobody takes the lock from it:
+//! [`Mutex::owner`] says who it is. One death the kernel does not tell of: when a thread other than the
+//! process's first becomes another program by `exec`; then those who wait find out within a second.
+//!
+//! What each word in shared memory holds after a death, and who puts it right:
+//!
+//! | what | killed | left behind | put right by |
+//! |---|---|---|---|
+//! | lock | before it took the lock, also just woken for it | nothing, or a free lock and one sleeper woken | the kernel, which passes the wake-up on |
+//! | | inside | the mark "owner died", one sleeper woken | the next owner: notes it, is told, repairs |
+//! | | repairing | the same | the one after |
+//! | | having stored "free" | a free lock | nobody; whoever takes it wakes the sleepers |
+//! | condvar | before or after the step that notifies | nothing, or the sleepers awake | nobody |
+//! | | woken, before it had the mutex | a notification that nobody acted on | another sleeper, whom the death wakes |
+//! | event | before or after the step that sets | clear, or set and all sleepers awake | nobody |
+//! | once lock | computing or writing | empty | the next who wants the value |
+//! | shared value | writing the other copy | the old value | nobody: the next writer writes all of it |
+//!
+//! The state tables of the words are in the sources: the lock in `multiproc-core`'s `lock/word.rs`, and here
+//! `mark.rs`, `flag.rs`, `condvar/calls.rs`, `shared/copies.rs`.
+//!
+//! # Who may write to the memory
+//!
+//! A peer that has the segment may keep a lock for ever, or give the others nonsense for data. It cannot crash
+//! them, have them read or write anywhere else, or bring two threads of one process inside a lock at once.
 //!
 //! # What it does not do
 //!
-//! It does not wait in order of arrival, and it refuses to be locked twice by one thread.
+//! No lock is given in the order of arrival. A [`Mutex`] refuses to be locked twice by one thread. A signal
+//! handler may lock what the thread that it interrupted does not have; should that thread be killed right
+//! then, in the middle of taking a lock, those who wait for it find out within a second.
+//!
+//! # The proof
+//!
+//! The tests trace a process through each operation and kill it after 0, 1, 2, ... instructions, while others
+//! sleep or barge in; fresh processes then look whether all go on. The same tests find the hang of a robust
+//! pthread mutex, of an event that stores first and wakes then, and of a condvar that wakes one and trusts it.
+//! `cargo test -p proc-lock killed -- --nocapture` prints how many points there were.
 
+mod atomic;
+mod barrier;
+mod condvar;
+mod data;
 mod error;
+mod event;
+mod flag;
 mod guard;
+mod handle;
+mod mark;
 mod mutex;
+mod once;
 mod outcome;
+mod reentrant;
+mod rwlock;
+mod shared;
+mod slice;
 #[cfg(feature = "serde")]
 mod travel;
 
+pub use atomic::{Atomics, SharedAtomic};
+pub use barrier::{Barrier, BarrierTimeoutError, BarrierWaitResult, BrokenBarrier, Parties};
 pub use bytemuck;
+pub use condvar::Condvar;
+pub use data::Data;
 pub use error::Error;
+pub use event::Event;
 pub use guard::MutexGuard;
-pub use mutex::{Data, Mutex};
-pub use outcome::{LockError, LockTimeoutError, TryLockError};
+pub use mutex::Mutex;
+pub use once::OnceLock;
+pub use outcome::{LockError, LockTimeoutError, TryLockError, WaitTimeoutError};
+pub use reentrant::{ReentrantMutex, ReentrantMutexGuard};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use shared::Shared;
+pub use slice::SharedSlice;

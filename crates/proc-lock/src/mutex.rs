@@ -1,34 +1,22 @@
 //! The handle: makes or opens a mutex, and locks it.
 
+#![allow(unsafe_code, reason = "says of the body that the data lies there")]
+
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
-#[cfg(feature = "serde")]
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bytemuck::{AnyBitPattern, NoUninit};
 use multiproc_core::deadline::Deadline;
-use multiproc_core::header::{Item, Spec};
-use multiproc_core::lock::linked::{Hold, LinkedLock, NotTaken};
-use multiproc_core::segment::{self, Opened, Place, Segment};
+use multiproc_core::header::Item;
+use multiproc_core::lock::linked::{Hold, LinkedLock};
 
+use crate::data::{Data, store};
 use crate::error::Error;
-use crate::guard::{self, MutexGuard};
+use crate::guard::{MutexGuard, wait};
+use crate::handle::{Handle, Kind, by_path};
+use crate::mark;
 use crate::outcome::{LockError, LockTimeoutError, TryLockError};
-
-const KIND: &str = "mutex";
-
-/// What a [`Mutex`] may protect: plain bytes, without pointers, of which every pattern is valid.
-///
-/// Integers, floats, arrays of them, `()`, and structs that derive [`bytemuck::NoUninit`] and
-/// [`bytemuck::AnyBitPattern`] (or `Pod`).
-pub trait Data: NoUninit + AnyBitPattern + Send + 'static {}
-
-impl<T: NoUninit + AnyBitPattern + Send + 'static> Data for T {}
 
 /// A mutual exclusion lock in shared memory, with the data it protects.
 ///
@@ -37,24 +25,18 @@ impl<T: NoUninit + AnyBitPattern + Send + 'static> Data for T {}
 #[doc(alias = "Lock")]
 #[doc(alias = "pthread_mutex_t")]
 pub struct Mutex<T> {
-    segment: Arc<Segment>,
-    /// By which a handle travels.
-    #[cfg(feature = "serde")]
-    fd: Arc<OwnedFd>,
+    handle: Handle,
     data: PhantomData<T>,
 }
 
 // Written by hand: another handle, not another `T`.
 impl<T> Clone for Mutex<T> {
     fn clone(&self) -> Self {
-        Self {
-            segment: Arc::clone(&self.segment),
-            #[cfg(feature = "serde")]
-            fd: Arc::clone(&self.fd),
-            data: PhantomData,
-        }
+        Self { handle: self.handle.clone(), data: PhantomData }
     }
 }
+
+by_path!([T: Data] Mutex<T>, plain: Mutex<()>, "mutex");
 
 impl<T: Data> Mutex<T> {
     /// Makes an unlocked mutex around `value`, in memory that vanishes with its last handle.
@@ -64,13 +46,12 @@ impl<T: Data> Mutex<T> {
     /// When the kernel has no memory or descriptor left, or cannot look after a lock (musl, and some
     /// sandboxes): see [`Error`].
     pub fn new(value: T) -> Result<Self, Error> {
-        let place = Place::Anonymous("mutex");
-        Self::make(place, value).map_err(|source| Error::new("create", "a mutex", source))
+        Self::kind().new(1, |segment| store(segment, 0, &[value])).map(Self::from_handle)
     }
 
     /// Makes an unlocked mutex around `value` as a file that other programs can [`open`](Self::open).
     ///
-    /// The file has mode 0600 and appears whole or not at all; remove it by [`std::fs::remove_file`].
+    /// The file has mode 0600 and appears whole or not at all; [`unlink`](Mutex::unlink) removes it.
     ///
     /// # Errors
     ///
@@ -90,62 +71,47 @@ impl<T: Data> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(path: impl AsRef<Path>, value: T) -> Result<Self, Error> {
-        let path = path.as_ref();
-        Self::make(Place::Path(path), value)
-            .map_err(|source| Error::new("create", format!("mutex `{}`", path.display()), source))
+        Self::kind()
+            .create(path.as_ref(), 1, |segment| store(segment, 0, &[value]))
+            .map(Self::from_handle)
     }
 
-    /// Opens the mutex that another program made at `path`.
+    /// Opens the mutex at `path`, or makes one around `value` if there is nothing.
+    ///
+    /// However many programs do this at once, and whoever of them is killed: one makes it, and the others
+    /// open it whole.
     ///
     /// # Errors
     ///
-    /// `NotFound`; `InvalidData` when the file is no mutex around a `T` (by name, size and alignment of
-    /// the type), or was made in another PID namespace: the cause says what differs. `PermissionDenied` when it belongs to another user.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        segment::open(path, KIND, Item::of::<T>())
-            .and_then(Self::checked)
-            .map_err(|source| Error::new("open", format!("mutex `{}`", path.display()), source))
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use proc_lock::Mutex;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let path = dir.path().join("runs");
+    /// for run in 1..=3u64 {
+    ///     let runs = Mutex::open_or_create(&path, 0u64)?;
+    ///     *runs.lock().unwrap() += 1;
+    ///     assert_eq!(*runs.lock().unwrap(), run);
+    /// }
+    /// Mutex::unlink(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(path: impl AsRef<Path>, value: T) -> Result<Self, Error> {
+        Self::kind()
+            .open_or_create(path.as_ref(), 1, |segment| store(segment, 0, &[value]))
+            .map(Self::from_handle)
     }
 
-    fn make(place: Place<'_>, value: T) -> io::Result<Self> {
-        let spec = Spec { kind: KIND, item: Item::of::<T>(), capacity: 1, detail: 0 };
-        let opened = segment::create(place, &spec, size_of::<T>(), |segment| {
-            let bytes = bytemuck::bytes_of(&value);
-            guard::store(segment, bytes);
-        })?;
-        Ok(Self::from_opened(opened))
+    fn kind() -> Kind {
+        Kind { name: "mutex", item: Item::of::<T>(), bytes: |_| Some(size_of::<T>()) }
     }
 
-    fn checked(opened: Opened) -> io::Result<Self> {
-        let (has, needs) = (opened.segment.body_bytes(), size_of::<T>());
-        if has < needs {
-            let why = format!("its body has {has} bytes, and its data {needs}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        Ok(Self::from_opened(opened))
-    }
-
-    fn from_opened(opened: Opened) -> Self {
-        Self {
-            segment: opened.segment,
-            #[cfg(feature = "serde")]
-            fd: opened.fd,
-            data: PhantomData,
-        }
-    }
-
-    /// Opens a mutex whose descriptor arrived in a message.
-    #[cfg(feature = "serde")]
-    pub(crate) fn attach(fd: Arc<OwnedFd>) -> Result<Self, Error> {
-        segment::attach(fd, KIND, Item::of::<T>())
-            .and_then(Self::checked)
-            .map_err(|source| Error::new("open", "a mutex that arrived", source))
-    }
-
-    #[cfg(feature = "serde")]
-    pub(crate) fn fd(&self) -> &Arc<OwnedFd> {
-        &self.fd
+    fn from_handle(handle: Handle) -> Self {
+        Self { handle, data: PhantomData }
     }
 
     /// Locks, blocking while another thread or process holds the lock.
@@ -198,7 +164,7 @@ impl<T: Data> Mutex<T> {
     #[doc(alias = "pthread_mutex_trylock")]
     #[inline]
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError<MutexGuard<'_, T>>> {
-        match LinkedLock::of(&self.segment).try_lock() {
+        match self.linked().try_lock() {
             Ok(hold) => self.guard(hold).map_err(TryLockError::from),
             Err(_) => Err(TryLockError::WouldBlock),
         }
@@ -253,33 +219,50 @@ impl<T: Data> Mutex<T> {
     /// A death that no locker has seen yet does not count.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        // Relaxed: an answer about a moment that is past anyway.
-        LinkedLock::of(&self.segment).mark().load(Relaxed) != guard::CONSISTENT
+        mark::is_set(self.linked())
+    }
+
+    /// Returns the thread id of who holds the lock now; the first thread's is the process id.
+    ///
+    /// An answer about a moment that is past: good for a message, and for a look at who is stopped or
+    /// loops. The dead do not hold it any more. A peer that means ill can write any number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = proc_lock::Mutex::new(0u8)?;
+    /// assert_eq!(mutex.owner(), None);
+    /// let guard = mutex.lock().unwrap();
+    /// assert!(mutex.owner().is_some());
+    /// # Ok::<(), proc_lock::Error>(())
+    /// ```
+    #[must_use]
+    pub fn owner(&self) -> Option<u32> {
+        Some(self.linked().owner()).filter(|owner| *owner != 0)
+    }
+
+    #[inline]
+    fn linked(&self) -> LinkedLock<'_> {
+        LinkedLock::of(self.handle.segment())
     }
 
     fn wait(&self, deadline: Deadline) -> Option<Hold> {
-        match LinkedLock::of(&self.segment).lock_until(deadline) {
-            Ok(hold) => Some(hold),
-            Err(NotTaken::Busy) => None,
-            Err(NotTaken::Mine) => panic!("this thread holds the mutex already"),
-            Err(NotTaken::TooMany) => {
-                panic!("this thread holds as many mutexes as the kernel looks after")
-            }
-        }
+        wait(self.linked(), deadline)
     }
 
     #[inline]
     fn guard(&self, hold: Hold) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        MutexGuard::new(&self.segment, hold)
+        let segment = self.handle.segment();
+        let data = segment.body(0, size_of::<T>()).cast();
+        const { assert!(align_of::<T>() <= 128, "a segment's body is aligned to 128 bytes") };
+        // SAFETY: `body` checked the bounds, and begins at a multiple of 128; `Data` means any bytes.
+        unsafe { MutexGuard::new(segment, hold, data) }
     }
 }
 
-impl<T> fmt::Debug for Mutex<T> {
+impl<T: Data> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Does not show the data: looking would take the lock.
-        let owner = LinkedLock::of(&self.segment).owner();
-        f.debug_struct("Mutex")
-            .field("owner", &(owner != 0).then_some(owner))
-            .finish_non_exhaustive()
+        f.debug_struct("Mutex").field("owner", &self.owner()).finish_non_exhaustive()
     }
 }

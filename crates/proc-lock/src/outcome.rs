@@ -60,6 +60,43 @@ pub enum LockTimeoutError<G> {
     Poisoned(G),
 }
 
+/// The wait for a condition did not come to its end in good order. The lock was taken again all the same.
+pub enum WaitTimeoutError<G> {
+    /// The condition did not come true in time.
+    TimedOut(G),
+    /// See [`LockError::OwnerDied`].
+    OwnerDied(G),
+    /// See [`LockError::Poisoned`].
+    Poisoned(G),
+}
+
+impl<G> WaitTimeoutError<G> {
+    /// Takes the guard out.
+    #[must_use = "the mutex unlocks when the guard is dropped"]
+    pub fn into_inner(self) -> G {
+        match self {
+            Self::TimedOut(guard) | Self::OwnerDied(guard) | Self::Poisoned(guard) => guard,
+        }
+    }
+
+    fn text(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => "the condition did not come true until the timeout",
+            Self::OwnerDied(_) => OWNER_DIED,
+            Self::Poisoned(_) => POISONED,
+        }
+    }
+}
+
+impl<G> From<LockError<G>> for WaitTimeoutError<G> {
+    fn from(error: LockError<G>) -> Self {
+        match error {
+            LockError::OwnerDied(guard) => Self::OwnerDied(guard),
+            LockError::Poisoned(guard) => Self::Poisoned(guard),
+        }
+    }
+}
+
 /// Everything that is the same for the two that may come without a guard.
 macro_rules! with_nothing {
     ($name:ident, $nothing:ident, $text:literal) => {
@@ -115,4 +152,4 @@ macro_rules! printed {
     )*};
 }
 
-printed!(LockError TryLockError LockTimeoutError);
+printed!(LockError TryLockError LockTimeoutError WaitTimeoutError);

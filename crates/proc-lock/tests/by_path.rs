@@ -61,3 +61,32 @@ fn missing_wrong_and_truncated_files_are_told_apart() {
 
     assert!(refused::<u64>(Path::new("/dev/null")).1.contains("not a regular file"));
 }
+
+#[test]
+fn of_many_who_open_or_create_at_once_one_creates() {
+    let _dog = testkit::watchdog(std::time::Duration::from_secs(60));
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = dir.path().join(format!("m{round}"));
+        let count = || {
+            let mutex = Mutex::open_or_create(&path, [1_000u64, 0]).unwrap();
+            let mut both = mutex.lock().unwrap();
+            *both = [both[0] + 1, both[1] + 1];
+        };
+        let children: Vec<_> = (0..4).map(|_| testkit::fork(count)).collect();
+        children.into_iter().for_each(testkit::Child::assert_ok);
+        let mutex = Mutex::<[u64; 2]>::open(&path).unwrap();
+        assert_eq!(*mutex.lock().unwrap(), [1_004, 4]);
+    }
+}
+
+#[test]
+fn what_is_unlinked_lives_on_for_those_who_have_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m");
+    let old = Mutex::create(&path, 1u64).unwrap();
+    Mutex::unlink(&path).unwrap();
+    assert_eq!(Mutex::unlink(&path).unwrap_err().kind(), ErrorKind::NotFound);
+    let new = Mutex::open_or_create(&path, 2u64).unwrap();
+    assert_eq!((*old.lock().unwrap(), *new.lock().unwrap()), (1, 2));
+}

@@ -7,7 +7,8 @@
 
 mod pthread;
 
-use multiproc_core::{deadline::Deadline, futex};
+use multiproc_core::deadline::{Deadline, without_slices};
+use multiproc_core::futex;
 use proc_lock::{LockTimeoutError, Mutex, TryLockError};
 use pthread::Pthread;
 use std::cell::RefCell;
@@ -92,6 +93,8 @@ const BARGED: usize = 2;
 
 impl<L: Lock> Scene<L> {
     fn new() -> Self {
+        // A wake-up that comes by a belt is one that was lost.
+        without_slices();
         let lock = L::new();
         // What a process does the first time is not the subject.
         lock.change(|| ());
