@@ -57,12 +57,20 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wait {
 
 /// Sleeps while every word holds its expected value, and returns the index of one that was woken.
 ///
-/// Returns `None` when the deadline passed. A word that has changed already is reported at once.
+/// Returns `None` when the deadline passed. A word that has changed already is reported at once. Of several
+/// words that were woken or changed only one is named.
 /// Only the first [`MAX_WAIT`] words are watched.
 pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Option<usize> {
-    let words = &words[..words.len().min(MAX_WAIT)];
     // On the stack: callers are in sections, where a user's allocator has no place.
-    let mut waiters = [futex::Wait::new(); MAX_WAIT];
+    match words.len() {
+        0..=4 => wait_any_of::<4>(words, deadline),
+        _ => wait_any_of::<MAX_WAIT>(&words[..words.len().min(MAX_WAIT)], deadline),
+    }
+}
+
+/// The same for at most `N` words: most sleepers have few, and no need to clear room for many.
+fn wait_any_of<const N: usize>(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Option<usize> {
+    let mut waiters = [futex::Wait::new(); N];
     for (wait, (word, expected)) in waiters.iter_mut().zip(words) {
         wait.val = u64::from(*expected);
         wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
