@@ -6,6 +6,7 @@
     reason = "a command line program talks to the one who called it"
 )]
 
+mod crash;
 mod deps;
 mod examples;
 mod tidy;
@@ -32,6 +33,8 @@ enum Command {
     Examples(examples::Arguments),
     /// Kills and interrupts the examples while they run: nobody may hang, nothing may be left
     Deaths(examples::deaths::Arguments),
+    /// Kills processes at every instruction, or at random, and looks what they leave behind
+    Crash(crash::Arguments),
     /// Checks what the compiler does not: titles, lint tables, file lengths, licences
     Tidy,
     /// Counts the crates that each primitive brings along
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Examples(arguments) => examples::run(&arguments),
         Command::Deaths(arguments) => examples::deaths::run(&arguments),
+        Command::Crash(arguments) => crash::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Deps => deps::run(),
     };

@@ -20,9 +20,9 @@
 //! | module | crate | holds |
 //! |---|---|---|
 //! | [`process`] | `proc-spawn` | [`spawn`], [`start`], [`Task`], [`Process`] |
-//! | [`lock`] | `proc-lock` | [`Mutex`] |
-//! | [`semaphore`] | `proc-semaphore` | [`Semaphore`], [`BoundedSemaphore`] |
-//! | [`queue`] | `shm-queue` | [`queue::bounded`] and its kin |
+//! | [`lock`] | `proc-lock` | [`Mutex`], [`RwLock`], [`Condvar`], [`Event`], [`Barrier`] and others |
+//! | [`semaphore`] | `proc-semaphore` | [`Semaphore`], [`BoundedSemaphore`], [`PermitPool`] |
+//! | [`queue`] | `shm-queue` | [`queue::bounded`] and its kin, leases, blocks |
 //! | [`pipe`] | `duplex-pipe` | [`pipe::duplex`], [`pipe::simplex`] |
 //! | [`pool`] | `proc-pool` | [`Pool`] |
 //!
@@ -45,13 +45,19 @@
 //! | `Lock()` | [`Mutex::new(())`](Mutex::new) | or with the data inside that it protects |
 //! | `lock.acquire()`, `lock.release()`, `with lock:` | [`Mutex::lock`], dropping the [`MutexGuard`] | the guard cannot be forgotten, and the death of a holder is told |
 //! | `lock.acquire(False)`, `lock.acquire(timeout=t)` | [`Mutex::try_lock`], [`Mutex::lock_timeout`] | |
-//! | `Value`, `Array` | [`Mutex<u64>`](Mutex), `Mutex<[f64; 8]>` | |
+//! | `RLock()` | [`ReentrantMutex`](lock::ReentrantMutex) | |
+//! | `Condition()`, `wait_for`, `notify`, `notify_all` | [`Condvar`]: `wait_while`, `notify_one`, `notify_all` | always with the condition, which is looked at again; goes with any [`Mutex`] |
+//! | `Event()`: `set`, `clear`, `wait`, `is_set` | [`Event`]: the same | |
+//! | `Barrier(n)`: `wait`, `abort`, `reset` | [`Barrier`]: the same | breaks at once when one of those is killed |
+//! | `Value('d', 0.0)`, `v.value`, `v.get_lock()` | [`Shared<f64>`](lock::Shared), or [`Mutex<f64>`](Mutex) | |
+//! | `Array('i', n)` | [`SharedSlice<i32>`](lock::SharedSlice) | |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)` | [`Semaphore::new`], [`BoundedSemaphore::new`] | |
 //! | `s.acquire()`, `s.release()`, `s.get_value()` | [`Semaphore::acquire`], [`Semaphore::release`], [`Semaphore::value`] | `release` may be refused: too many permits |
 //! | `Queue(n)` | [`queue::bounded`], [`queue::bounded_values`], [`queue::bounded_bytes`] | numbers and plain structs, serde values ([`queue::ValueSender`]), bytes; always bounded; two ends, so that the end of the stream shows |
 //! | `q.put(x)`, `q.get()` | `tx.send(x)`, `rx.recv()` | on return the message is visible to all: no feeder thread |
 //! | `q.put_nowait(x)`, `q.get_nowait()` | `tx.try_send(x)`, `rx.try_recv()` | |
 //! | `q.put(x, timeout=t)`, `q.get(timeout=t)` | `tx.send_timeout(x, t)`, `rx.recv_timeout(t)` | |
+//! | `JoinableQueue()`: `task_done`, `join` | `rx.task_done()`, `tx.join()`; better [`queue::bounded_leased`] | a lease comes back when its holder is killed, where Python's `join` waits for ever |
 //! | `Full`, `Empty` | `TrySendError::Full`, `TryRecvError::Empty` | the message comes back |
 //! | `q.qsize()`, `q.empty()`, `q.full()` | `len()`, `is_empty()`, `is_full()` | |
 //! | `Pipe()`, `Pipe(duplex=False)` | [`pipe::duplex`], [`pipe::simplex`] | |
@@ -91,7 +97,7 @@ pub mod process {
 }
 
 pub mod lock {
-    //! A mutex that tells when its holder was killed.
+    //! Locks that tell when their holder was killed.
     //!
     //! ```
     //! let lock = multiproc::lock::Mutex::new([0u8; 4])?;
@@ -103,7 +109,7 @@ pub mod lock {
 }
 
 pub mod semaphore {
-    //! Counting semaphores.
+    //! Counting semaphores, and permits with an owner.
     //!
     //! ```
     //! let slots = multiproc::semaphore::Semaphore::new(3)?;
@@ -153,11 +159,11 @@ pub mod pool {
 }
 
 #[doc(no_inline)]
-pub use proc_lock::{Mutex, MutexGuard};
+pub use proc_lock::{Barrier, Condvar, Event, Mutex, MutexGuard, RwLock};
 #[doc(no_inline)]
 pub use proc_pool::{Pool, TaskError};
 #[doc(no_inline)]
-pub use proc_semaphore::{BoundedSemaphore, Semaphore};
+pub use proc_semaphore::{BoundedSemaphore, PermitPool, Semaphore};
 #[doc(no_inline)]
 pub use proc_spawn::{
     Builder, ExitStatus, JoinError, PanicInfo, Process, SpawnError, StartMethod, Task,

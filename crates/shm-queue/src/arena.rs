@@ -34,26 +34,42 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    fn from_word(word: u64) -> Self {
+    pub(crate) fn from_word(word: u64) -> Self {
         // The halves.
         Self { offset: (word >> 32) as u32, len: word as u32 }
     }
 
-    fn word(self) -> u64 {
+    pub(crate) fn word(self) -> u64 {
         u64::from(self.offset) << 32 | u64::from(self.len)
     }
 
     /// Returns the units that the message takes: at least one, so that no two begin at one place.
-    fn units(self) -> u64 {
+    pub(crate) fn units(self) -> u64 {
         u64::from(self.len).div_ceil(UNIT).max(1)
     }
 
+    /// Describes a message of the same length at another unit.
+    pub(crate) fn moved_to(self, unit: u32) -> Self {
+        Self { offset: unit, ..self }
+    }
+
+    /// Returns the message's first unit.
+    pub(crate) fn start(self) -> u64 {
+        self.offset.into()
+    }
+
+    /// Returns the length of the message in bytes.
+    pub(crate) fn len(self) -> usize {
+        // A `u32`.
+        self.len as usize
+    }
+
     /// Returns the unit behind the message.
-    fn end(self) -> u64 {
+    pub(crate) fn end(self) -> u64 {
         u64::from(self.offset) + self.units()
     }
 
-    fn bytes(self) -> (u64, u64) {
+    pub(crate) fn bytes(self) -> (u64, u64) {
         (u64::from(self.offset) * UNIT, u64::from(self.len))
     }
 }
@@ -157,7 +173,7 @@ impl<C: Variable> Memory<C> {
     }
 
     /// Returns what of an extent lies inside the arena.
-    fn cut(&self, extent: Extent) -> Extent {
+    pub(crate) fn cut(&self, extent: Extent) -> Extent {
         let (from, len) = extent.bytes();
         let len = len.min(self.arena_bytes.saturating_sub(from));
         // Not more than it was.
@@ -165,7 +181,7 @@ impl<C: Variable> Memory<C> {
     }
 
     /// Returns the address of an extent, if it lies in the arena.
-    fn part(&self, extent: Extent) -> Option<NonNull<u8>> {
+    pub(crate) fn part(&self, extent: Extent) -> Option<NonNull<u8>> {
         let (from, len) = extent.bytes();
         // SAFETY: inside the arena, as the comparison says.
         (from + len <= self.arena_bytes).then(|| unsafe { self.arena.add(from as usize) })

@@ -11,7 +11,7 @@ use crate::error::{
     Error, RecvError, RecvTimeoutError, SendBytesError, SendBytesTimeoutError, TryRecvError,
     TrySendBytesError,
 };
-use crate::handle::{handle, receiving};
+use crate::handle::{handle, joining, receiving};
 use crate::ring::{Patience, Refusal, Stop};
 use crate::shape::Bytes;
 use crate::words::{RECEIVERS, SENDERS};
@@ -44,7 +44,7 @@ pub fn bounded_bytes(
     capacity: usize,
     capacity_bytes: usize,
 ) -> Result<(ByteSender, ByteReceiver), Error> {
-    let (sender, receiver) = Queue::pair(Room { capacity, capacity_bytes })?;
+    let (sender, receiver) = Queue::pair(Room::of(capacity, capacity_bytes))?;
     Ok((ByteSender { end: Arc::new(sender) }, ByteReceiver { end: Arc::new(receiver) }))
 }
 
@@ -67,7 +67,7 @@ impl ByteSender {
         capacity: usize,
         capacity_bytes: usize,
     ) -> Result<Self, Error> {
-        let end = Queue::create_at(path.as_ref(), Room { capacity, capacity_bytes })?;
+        let end = Queue::create_at(path.as_ref(), Room::of(capacity, capacity_bytes))?;
         Ok(Self { end: Arc::new(end) })
     }
 
@@ -103,10 +103,7 @@ impl ByteSender {
     #[doc(alias = "put")]
     #[doc(alias = "mq_send")]
     pub fn send(&self, message: &[u8]) -> Result<(), SendBytesError> {
-        self.end.put_bytes(Patience::FOREVER, message).map_err(|refusal| match refusal {
-            Refusal::TooLarge { len, most } => SendBytesError::TooLarge { len, most },
-            Refusal::Stop(_) => SendBytesError::Disconnected,
-        })
+        self.end.put_bytes(Patience::FOREVER, message).map_err(refused)
     }
 
     /// Sends a message if there is room for it now.
@@ -118,11 +115,7 @@ impl ByteSender {
     /// [`TrySendBytesError`] when there is no room now, as for [`ByteSender::send`] otherwise.
     #[doc(alias = "put_nowait")]
     pub fn try_send(&self, message: &[u8]) -> Result<(), TrySendBytesError> {
-        self.end.put_bytes(Patience::Try, message).map_err(|refusal| match refusal {
-            Refusal::TooLarge { len, most } => TrySendBytesError::TooLarge { len, most },
-            Refusal::Stop(Stop::Late) => TrySendBytesError::Full,
-            Refusal::Stop(Stop::Gone) => TrySendBytesError::Disconnected,
-        })
+        self.end.put_bytes(Patience::Try, message).map_err(refused_now)
     }
 
     /// Sends a message, blocking for at most `timeout` while there is no room for it.
@@ -137,11 +130,33 @@ impl ByteSender {
         timeout: Duration,
     ) -> Result<(), SendBytesTimeoutError> {
         let patience = Patience::Until(Deadline::after(timeout));
-        self.end.put_bytes(patience, message).map_err(|refusal| match refusal {
-            Refusal::TooLarge { len, most } => SendBytesTimeoutError::TooLarge { len, most },
-            Refusal::Stop(Stop::Late) => SendBytesTimeoutError::Timeout,
-            Refusal::Stop(Stop::Gone) => SendBytesTimeoutError::Disconnected,
-        })
+        self.end.put_bytes(patience, message).map_err(refused_in_time)
+    }
+}
+
+/// Returns why a message that could have waited for ever was not sent.
+pub(crate) fn refused(refusal: Refusal) -> SendBytesError {
+    match refusal {
+        Refusal::TooLarge { len, most } => SendBytesError::TooLarge { len, most },
+        Refusal::Stop(_) => SendBytesError::Disconnected,
+    }
+}
+
+/// Returns why a message that could not wait was not sent.
+pub(crate) fn refused_now(refusal: Refusal) -> TrySendBytesError {
+    match refusal {
+        Refusal::TooLarge { len, most } => TrySendBytesError::TooLarge { len, most },
+        Refusal::Stop(Stop::Late) => TrySendBytesError::Full,
+        Refusal::Stop(Stop::Gone) => TrySendBytesError::Disconnected,
+    }
+}
+
+/// Returns why a message that could wait until a deadline was not sent.
+pub(crate) fn refused_in_time(refusal: Refusal) -> SendBytesTimeoutError {
+    match refusal {
+        Refusal::TooLarge { len, most } => SendBytesTimeoutError::TooLarge { len, most },
+        Refusal::Stop(Stop::Late) => SendBytesTimeoutError::Timeout,
+        Refusal::Stop(Stop::Gone) => SendBytesTimeoutError::Disconnected,
     }
 }
 
@@ -165,7 +180,7 @@ impl ByteReceiver {
         capacity: usize,
         capacity_bytes: usize,
     ) -> Result<Self, Error> {
-        let end = Queue::create_at(path.as_ref(), Room { capacity, capacity_bytes })?;
+        let end = Queue::create_at(path.as_ref(), Room::of(capacity, capacity_bytes))?;
         Ok(Self { end: Arc::new(end) })
     }
 
@@ -255,4 +270,5 @@ impl ByteReceiver {
 }
 
 handle!(ByteSender, ByteReceiver);
+joining!([] ByteSender);
 receiving!([] ByteReceiver, Vec<u8>, Result::ok, Result::ok);

@@ -21,8 +21,11 @@ use crate::pace::Pace;
 use crate::shape::{Contents, Shape};
 use crate::words::{Attendance, RECEIVERS, SENDERS};
 
+#[cfg(test)]
+mod killed;
+
 /// For how long an answer of the kernel's is good.
-const FRESH: Duration = Duration::from_millis(100);
+const FRESH: Duration = Duration::from_millis(20);
 
 /// One end of a queue, as all handles of one process share it.
 ///
@@ -50,8 +53,8 @@ struct Seat<C, const SIDE: usize> {
 impl<C, const SIDE: usize> Drop for Seat<C, SIDE> {
     fn drop(&mut self) {
         // One step: killed before it, this process is missed as one that was killed; after it, the
-        // leader at the other end has been woken. Only leaders sleep there, so one wake will do.
-        futex::add_and_wake(&self.memory.control().sides.0[SIDE].departures, 1, 1);
+        // leader at the other end has been woken. Only leaders sleep there: a few at most.
+        futex::add_and_wake(&self.memory.control().hall.0.sides[SIDE].departures, 1, futex::ALL);
     }
 }
 
@@ -75,8 +78,8 @@ pub(crate) enum Peers {
 
 impl<C, const SIDE: usize> End<C, SIDE> {
     /// Takes a seat, `fd` being a description that stands for this side.
-    fn sit(memory: Memory<C>, fd: Arc<OwnedFd>) -> Self {
-        let arrived = &memory.control().sides.0[SIDE].arrived;
+    pub(crate) fn sit(memory: Memory<C>, fd: Arc<OwnedFd>) -> Self {
+        let arrived = &memory.control().hall.0.sides[SIDE].arrived;
         // Release: pairs with the Acquire in `peers`; the description was claimed before.
         if arrived.load(Relaxed) == 0 {
             arrived.store(1, Release);
@@ -106,7 +109,28 @@ impl<C, const SIDE: usize> End<C, SIDE> {
     }
 
     fn other_side(&self) -> &Attendance {
-        &self.memory().control().sides.0[1 - SIDE]
+        &self.memory().control().hall.0.sides[1 - SIDE]
+    }
+
+    /// Returns the word that says whether the queue is closed: 0 until then.
+    #[inline]
+    pub(crate) fn closed(&self) -> &AtomicU32 {
+        &self.memory().control().hall.0.closed
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed().load(Acquire) != 0
+    }
+
+    /// Closes the queue for both sides; says whether this call did it.
+    pub(crate) fn close(&self) -> bool {
+        // Of several that find it open each adds one, which is as good. One step for the word and the
+        // leaders of both ends: killed before it, the queue is open, after it, all have been told.
+        let open = !self.is_closed();
+        if open {
+            futex::add_and_wake(self.closed(), 1, u32::from(u16::MAX));
+        }
+        open
     }
 
     /// Returns the word that moves when a peer departs.
@@ -155,6 +179,20 @@ pub(crate) struct Room {
     pub(crate) capacity: usize,
     /// Not used where all messages have one size.
     pub(crate) capacity_bytes: usize,
+    /// How many messages may be in lease at a time; `None` where receivers take them.
+    pub(crate) leases: Option<usize>,
+}
+
+impl Room {
+    /// Has receivers take the messages.
+    pub(crate) fn of(capacity: usize, capacity_bytes: usize) -> Self {
+        Self { capacity, capacity_bytes, leases: None }
+    }
+
+    /// Has receivers lease them.
+    pub(crate) fn leased(self, leases: usize) -> Self {
+        Self { leases: Some(leases), ..self }
+    }
 }
 
 /// Making and finding queues of `C`.
@@ -194,10 +232,26 @@ impl<C: Contents> Queue<C> {
     /// Opens one end of the queue at a path.
     pub(crate) fn open_at<const SIDE: usize>(path: &Path) -> Result<End<C, SIDE>, Error> {
         segment::open(path, C::KIND, C::item())
-            .and_then(|opened| Self::claim(&opened, Self::check(&opened)?))
+            .and_then(|opened| Self::claim(&opened, Self::check::<SIDE>(&opened)?))
             .map_err(|error| {
                 Error::new("open", format!("the queue at `{}`", path.display()), error)
             })
+    }
+
+    /// Opens one end of the queue at a path, or makes the queue if there is none.
+    pub(crate) fn open_or_create_at<const SIDE: usize>(
+        path: &Path,
+        room: Room,
+    ) -> Result<End<C, SIDE>, Error> {
+        let open_or_create = || {
+            let (spec, shape) = Self::lay_out(room)?;
+            let (opened, _made) = segment::open_or_create(path, &spec, shape.body_bytes, |_| ())?;
+            Self::claim(&opened, Self::check::<SIDE>(&opened)?)
+        };
+        open_or_create().map_err(|error| {
+            let what = format!("{} at `{}`", describe::<C>(room), path.display());
+            Error::new("open or create", what, error)
+        })
     }
 
     /// Takes over an end that arrived as a descriptor, which stands for its side already.
@@ -205,28 +259,54 @@ impl<C: Contents> Queue<C> {
     pub(crate) fn attach<const SIDE: usize>(fd: Arc<OwnedFd>) -> Result<End<C, SIDE>, Error> {
         segment::attach(fd, C::KIND, C::item())
             .and_then(|opened| {
-                let shape = Self::check(&opened)?;
+                let shape = Self::check::<SIDE>(&opened)?;
                 Ok(End::sit(Memory::new(opened.segment, shape), opened.fd))
             })
             .map_err(|error| Error::new("attach", "a queue that arrived in a message", error))
     }
 
-    fn create(place: Place<'_>, room: Room) -> io::Result<(Opened, Shape)> {
-        // A `usize` has 64 bits on every platform of ours.
-        let (capacity, bytes) = (room.capacity as u64, room.capacity_bytes as u64);
-        let shape = Shape::of::<C>(capacity, bytes)
-            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let spec = Spec { kind: C::KIND, item: C::item(), capacity, detail: bytes };
+    pub(crate) fn create(place: Place<'_>, room: Room) -> io::Result<(Opened, Shape)> {
+        let (spec, shape) = Self::lay_out(room)?;
         // All-zero memory is an empty queue.
         let opened = segment::create(place, &spec, shape.body_bytes, |_| ())?;
         Ok((opened, shape))
     }
 
-    /// Checks that a segment has room for the queue that its header describes.
-    fn check(opened: &Opened) -> io::Result<Shape> {
+    /// Says what goes into the header and where things lie.
+    fn lay_out(room: Room) -> io::Result<(Spec, Shape)> {
+        // A `usize` has 64 bits on every platform of ours.
+        let (capacity, bytes) = (room.capacity as u64, room.capacity_bytes as u64);
+        let leases = room.leases.map(|leases| leases as u64);
+        let shape = Shape::of::<C>(capacity, bytes)
+            .and_then(|shape| match leases {
+                Some(leases) => shape.with_leases::<C>(leases),
+                None => Ok(shape),
+            })
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        // Both were checked to be below 2^32.
+        let capacity = leases.unwrap_or(0) << 32 | capacity;
+        Ok((Spec { kind: C::KIND, item: C::item(), capacity, detail: bytes }, shape))
+    }
+
+    /// Checks that a segment has room for the queue that its header describes, and that this end suits it.
+    pub(crate) fn check<const SIDE: usize>(opened: &Opened) -> io::Result<Shape> {
         let wrong = |why| io::Error::new(io::ErrorKind::InvalidData, why);
         let found = opened.found;
-        let shape = Shape::of::<C>(found.capacity, found.detail).map_err(wrong)?;
+        let mut shape =
+            Shape::of::<C>(found.capacity & u64::from(u32::MAX), found.detail).map_err(wrong)?;
+        let leases = found.capacity >> 32;
+        if leases != 0 {
+            shape = shape.with_leases::<C>(leases).map_err(wrong)?;
+        }
+        match (leases, SIDE == RECEIVERS, C::LEASED) {
+            (0, true, true) => {
+                return Err(wrong("it has no leases: its messages are received".to_owned()));
+            }
+            (1.., true, false) => {
+                return Err(wrong("its messages are leased, not received".to_owned()));
+            }
+            _ => {}
+        }
         let (has, needs) = (opened.segment.body_bytes(), shape.body_bytes);
         if has < needs {
             return Err(wrong(format!(
@@ -236,18 +316,25 @@ impl<C: Contents> Queue<C> {
         Ok(shape)
     }
 
-    fn claim<const SIDE: usize>(opened: &Opened, shape: Shape) -> io::Result<End<C, SIDE>> {
+    pub(crate) fn claim<const SIDE: usize>(
+        opened: &Opened,
+        shape: Shape,
+    ) -> io::Result<End<C, SIDE>> {
         // The side is 0 or 1.
         let fd = Arc::new(presence::claim(&opened.fd, SIDE as u8)?);
         Ok(End::sit(Memory::new(Arc::clone(&opened.segment), shape), fd))
     }
 }
 
-fn describe<C: Contents>(room: Room) -> String {
-    let Room { capacity, capacity_bytes } = room;
-    if C::ARENA {
+pub(crate) fn describe<C: Contents>(room: Room) -> String {
+    let Room { capacity, capacity_bytes, leases } = room;
+    let messages = if C::ARENA {
         format!("a queue of {capacity} messages and {capacity_bytes} bytes")
     } else {
         format!("a queue of {capacity} messages of {} bytes", C::SIZE)
+    };
+    match leases {
+        Some(leases) => format!("{messages}, with {leases} leases"),
+        None => messages,
     }
 }

@@ -29,14 +29,17 @@ macro_rules! outcome {
     };
 }
 
-const NO_RECEIVER: &str = "the queue has no receiver any more";
-const NO_SENDER: &str = "the queue is empty and has no sender any more";
-const FULL: &str = "the queue is full";
-const EMPTY: &str = "the queue is empty";
-const STAYED_FULL: &str = "the queue stayed full until the deadline";
-const STAYED_EMPTY: &str = "the queue stayed empty until the deadline";
+pub(crate) use outcome;
 
-fn too_large(f: &mut fmt::Formatter<'_>, len: usize, most: usize) -> fmt::Result {
+pub(crate) const NO_RECEIVER: &str = "the queue was closed or has no receiver any more";
+pub(crate) const NO_SENDER: &str = "the queue is empty, and was closed or has no sender any more";
+const UNFINISHED: &str = "messages are unfinished, and the queue has no receiver any more";
+const FULL: &str = "the queue is full";
+pub(crate) const EMPTY: &str = "the queue is empty";
+const STAYED_FULL: &str = "the queue stayed full until the deadline";
+pub(crate) const STAYED_EMPTY: &str = "the queue stayed empty until the deadline";
+
+pub(crate) fn too_large(f: &mut fmt::Formatter<'_>, len: usize, most: usize) -> fmt::Result {
     write!(f, "the message has {len} bytes, and the queue takes messages of at most {most}")
 }
 
@@ -152,6 +155,32 @@ outcome!(RecvTimeoutError, this, f => f.write_str(match this {
     Self::Timeout => STAYED_EMPTY,
     Self::Disconnected => NO_SENDER,
 }));
+
+/// Nobody is left to finish the messages that are not done: no receiver is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct JoinError;
+
+outcome!(JoinError, _this, f => f.write_str(UNFINISHED));
+
+/// Why a wait for all messages to be done ended before they were.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum JoinTimeoutError {
+    /// Some were not done by the deadline.
+    Timeout,
+    /// Some are not done, and no receiver is left.
+    Disconnected,
+}
+
+outcome!(JoinTimeoutError, this, f => f.write_str(match this {
+    Self::Timeout => "messages were still unfinished at the deadline",
+    Self::Disconnected => UNFINISHED,
+}));
+
+/// More messages were said to be done than were received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TaskDoneError;
+
+outcome!(TaskDoneError, _this, f => f.write_str("all messages received are done already"));
 
 /// Why a byte message was not sent.
 #[derive(Clone, Copy, PartialEq, Eq)]

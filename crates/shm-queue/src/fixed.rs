@@ -12,7 +12,7 @@ use crate::ends::{End, Queue, Room};
 use crate::error::{
     Error, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::handle::{handle, receiving};
+use crate::handle::{handle, joining, receiving};
 use crate::memory::Memory;
 use crate::ring::{Patience, Stop};
 use crate::shape::Fixed;
@@ -44,7 +44,7 @@ use crate::words::{RECEIVERS, SENDERS, distance};
 #[doc(alias = "SimpleQueue")]
 #[doc(alias = "channel")]
 pub fn bounded<T: Item>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), Error> {
-    let (sender, receiver) = Queue::pair(Room { capacity, capacity_bytes: 0 })?;
+    let (sender, receiver) = Queue::pair(Room::of(capacity, 0))?;
     Ok((Sender { end: Arc::new(sender) }, Receiver { end: Arc::new(receiver) }))
 }
 
@@ -86,7 +86,7 @@ impl<T: Item> Sender<T> {
     /// ```
     #[doc(alias = "mq_open")]
     pub fn create(path: impl AsRef<Path>, capacity: usize) -> Result<Self, Error> {
-        let end = Queue::create_at(path.as_ref(), Room { capacity, capacity_bytes: 0 })?;
+        let end = Queue::create_at(path.as_ref(), Room::of(capacity, 0))?;
         Ok(Self { end: Arc::new(end) })
     }
 
@@ -109,8 +109,9 @@ impl<T: Item> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the message when no receiver is left. That every receiver was *killed* shows
-    /// within a tenth of a second once the queue is full; that they have left by themselves, at once.
+    /// [`SendError`] with the message when no receiver is left, or the queue was closed. That every
+    /// receiver was *killed* shows within two seconds once the queue is full; that they have left by
+    /// themselves, at once.
     ///
     /// # Examples
     ///
@@ -188,7 +189,7 @@ impl<T: Item> Sender<T> {
 
 /// Says whether there is room for one more message of one size.
 #[inline]
-fn place<T: Item>(memory: &Memory<Fixed<T>>, tail: u32, head: u32) -> Option<()> {
+pub(crate) fn place<T: Item>(memory: &Memory<Fixed<T>>, tail: u32, head: u32) -> Option<()> {
     (distance(tail, head) < memory.capacity()).then_some(())
 }
 
@@ -211,7 +212,7 @@ impl<T: Item> Receiver<T> {
     /// As [`Sender::create`].
     #[doc(alias = "mq_open")]
     pub fn create(path: impl AsRef<Path>, capacity: usize) -> Result<Self, Error> {
-        let end = Queue::create_at(path.as_ref(), Room { capacity, capacity_bytes: 0 })?;
+        let end = Queue::create_at(path.as_ref(), Room::of(capacity, 0))?;
         Ok(Self { end: Arc::new(end) })
     }
 
@@ -232,8 +233,8 @@ impl<T: Item> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when the queue is empty and no sender is left. That the last sender was *killed*
-    /// shows within a tenth of a second; that it has left by itself, at once.
+    /// [`RecvError`] when the queue is empty, and no sender is left or it was closed. That the last sender
+    /// was *killed* shows within two seconds; that it has left by itself, at once.
     ///
     /// # Examples
     ///
@@ -313,4 +314,5 @@ impl<T: Item> Receiver<T> {
 }
 
 handle!(Sender<T>, Receiver<T>);
+joining!([T: Item] Sender<T>);
 receiving!([T: Item] Receiver<T>, T, Result::ok, Result::ok);

@@ -33,6 +33,24 @@ macro_rules! handle {
             pub fn is_full(&self) -> bool {
                 self.len() == self.capacity()
             }
+
+            /// Closes the queue, for all its senders and receivers; says whether this call did.
+            ///
+            /// Nothing more can be sent from now on: who tries, or waits for room, gets its message
+            /// back as if there were no receiver. Receivers get what is still in the queue and then
+            /// learn that it is over, also those who wait. A queue stays closed.
+            ///
+            /// One step: should this process be killed meanwhile, the queue is closed and all who
+            /// slept have been woken, or it is open.
+            pub fn close(&self) -> bool {
+                self.end.close()
+            }
+
+            /// Says whether somebody has closed the queue. That one side has gone does not count.
+            #[must_use]
+            pub fn is_closed(&self) -> bool {
+                self.end.is_closed()
+            }
         }
 
         impl $(<$t>)? Clone for $name $(<$t>)? {
@@ -61,6 +79,20 @@ macro_rules! receiving {
             /// no sender is left.
             pub fn iter(&self) -> $crate::Iter<'_, Self> {
                 $crate::Iter::new(self)
+            }
+
+            /// Says that a message which was received is done, for those who [`join`] the queue.
+            ///
+            /// One step: killed meanwhile, it has been said, and who waited for the last one is awake,
+            /// or it has not.
+            ///
+            /// # Errors
+            ///
+            /// [`TaskDoneError`](crate::TaskDoneError) when that was said of all messages received.
+            ///
+            /// [`join`]: crate::Sender::join
+            pub fn task_done(&self) -> Result<(), $crate::TaskDoneError> {
+                self.end.task_done()
             }
 
             /// Returns an iterator over the messages that are there now. It never blocks.
@@ -101,4 +133,67 @@ macro_rules! receiving {
     };
 }
 
-pub(crate) use {handle, receiving};
+/// Defines what a sender can say of the messages that are not done.
+macro_rules! joining {
+    ($([$($generics:tt)*] $name:ty),*) => { $(
+        impl<$($generics)*> $name {
+            /// Returns how many messages were sent and are not done: still in the queue, or received
+            /// by somebody who has not called `task_done` for them.
+            #[must_use]
+            pub fn unfinished(&self) -> usize {
+                self.end.unfinished() as usize
+            }
+
+            /// Blocks until all messages that were sent are done: until `task_done` was called for each.
+            ///
+            /// *Not* to be used where receivers may be killed, or end without a word, between `recv` and
+            /// `task_done`: nobody knows then that their messages are lost, and the wait has no end
+            /// while a receiver is left. Whoever acknowledges leases has said that they are done.
+            ///
+            /// # Errors
+            ///
+            /// [`JoinError`](crate::JoinError) when messages are unfinished and no receiver is left.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let (tx, rx) = shm_queue::bounded::<u64>(10)?;
+            /// let worker = std::thread::spawn(move || {
+            ///     for job in &rx {
+            ///         println!("{job} squared is {}", job * job);
+            ///         rx.task_done().unwrap();
+            ///     }
+            /// });
+            /// (0..5).for_each(|job| tx.send(job).unwrap());
+            /// tx.join()?; // all five are printed
+            /// drop(tx);
+            /// # worker.join().unwrap();
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            #[doc(alias = "JoinableQueue")]
+            pub fn join(&self) -> Result<(), $crate::JoinError> {
+                self.end.join(::multiproc_core::deadline::Deadline::NEVER)
+                    .map_err(|_| $crate::JoinError)
+            }
+
+            /// Blocks for at most `timeout` until all messages that were sent are done.
+            ///
+            /// # Errors
+            ///
+            /// [`JoinTimeoutError`](crate::JoinTimeoutError) when some are unfinished, and the time is
+            /// up or no receiver is left.
+            pub fn join_timeout(
+                &self,
+                timeout: ::core::time::Duration,
+            ) -> Result<(), $crate::JoinTimeoutError> {
+                let deadline = ::multiproc_core::deadline::Deadline::after(timeout);
+                self.end.join(deadline).map_err(|stop| match stop {
+                    $crate::ring::Stop::Late => $crate::JoinTimeoutError::Timeout,
+                    $crate::ring::Stop::Gone => $crate::JoinTimeoutError::Disconnected,
+                })
+            }
+        }
+    )* };
+}
+
+pub(crate) use {handle, joining, receiving};

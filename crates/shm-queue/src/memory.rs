@@ -13,6 +13,7 @@ use std::sync::Arc;
 use multiproc_core::segment::Segment;
 
 use crate::Item;
+use crate::lease::Ledger;
 use crate::shape::{Contents, Fixed, Shape};
 use crate::words::Control;
 
@@ -24,6 +25,8 @@ pub(crate) struct Memory<C> {
     capacity: u32,
     pub(crate) arena: NonNull<u8>,
     pub(crate) arena_bytes: u64,
+    /// What is in lease, in a queue that has leases.
+    ledger: Option<Ledger>,
     /// Keeps the three pointers above mapped.
     _segment: Arc<Segment>,
     contents: PhantomData<fn() -> C>,
@@ -47,6 +50,12 @@ impl<C> Memory<C> {
     pub(crate) fn capacity(&self) -> u32 {
         self.capacity
     }
+
+    /// Returns the leases, if the queue has any.
+    #[inline]
+    pub(crate) fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
 }
 
 impl<C: Contents> Memory<C> {
@@ -64,6 +73,7 @@ impl<C: Contents> Memory<C> {
             capacity: shape.capacity,
             arena,
             arena_bytes: shape.arena_bytes,
+            ledger: shape.leases.map(|leases| Ledger::new(Arc::clone(&segment), leases)),
             _segment: segment,
             contents: PhantomData,
         }
@@ -101,5 +111,55 @@ impl<T: Item> Memory<Fixed<T>> {
         unsafe { core::ptr::copy_nonoverlapping(from, to, size_of::<T>()) };
         // SAFETY: all bytes were written just now, and `T: AnyBitPattern` makes any bytes a value.
         unsafe { message.assume_init() }
+    }
+
+    /// Writes messages into the cells from `index` on; no more than the queue's capacity.
+    ///
+    /// The caller is as that of [`Self::write`].
+    pub(crate) fn write_all(&self, index: u32, messages: &[T]) {
+        let messages = &messages[..messages.len().min(self.capacity as usize)];
+        let mut index = index;
+        for part in self.parts(index, messages.len()) {
+            let part = &messages[part];
+            if Fixed::<T>::STRIDE == size_of::<T>() {
+                let (from, to) = (part.as_ptr().cast::<u8>(), self.cell(index).as_ptr());
+                // SAFETY: as in `write`, for cells that lie side by side, which `parts` says.
+                unsafe { core::ptr::copy_nonoverlapping(from, to, size_of_val(part)) };
+            } else {
+                (index..).zip(part).for_each(|(index, message)| self.write(index, message));
+            }
+            index = index.wrapping_add(part.len() as u32);
+        }
+    }
+
+    /// Appends the `n` messages from `index` on to `buffer`, or as many as it has room for, the caller
+    /// holding the receivers' lock; returns how many. Nothing is allocated.
+    pub(crate) fn read_all(&self, index: u32, n: u32, buffer: &mut Vec<T>) -> u32 {
+        let n = n.min(self.capacity);
+        let n = n.min(u32::try_from(buffer.capacity() - buffer.len()).unwrap_or(u32::MAX));
+        let mut index = index;
+        for part in self.parts(index, n as usize) {
+            if Fixed::<T>::STRIDE == size_of::<T>() {
+                let from = self.cell(index).as_ptr();
+                let to = buffer.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+                // SAFETY: `parts` says that so many cells lie side by side; `n` is not more than
+                // the buffer's room. As in `read` otherwise.
+                unsafe { core::ptr::copy_nonoverlapping(from, to, part.len() * size_of::<T>()) };
+                let len = buffer.len() + part.len();
+                // SAFETY: they were written just now, and any bytes are a `T`.
+                unsafe { buffer.set_len(len) };
+            } else {
+                buffer.extend((0..part.len() as u32).map(|at| self.read(index.wrapping_add(at))));
+            }
+            index = index.wrapping_add(part.len() as u32);
+        }
+        n
+    }
+
+    /// Cuts `n` messages that begin at `index` where the cells end and begin anew.
+    fn parts(&self, index: u32, n: usize) -> [core::ops::Range<usize>; 2] {
+        let before_the_end = (self.mask - (index & self.mask)) as usize + 1;
+        let cut = n.min(before_the_end);
+        [0..cut, cut..n]
     }
 }

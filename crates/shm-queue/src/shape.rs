@@ -1,7 +1,7 @@
 //! How large a queue is: kinds of messages, capacities, offsets.
 //!
 //! ```text
-//! | control, 640 bytes | cells: one for each message | arena: bytes of messages of any length |
+//! | control, 768 bytes | cells: one for each message | arena: bytes of messages of any length |
 //! ```
 
 use core::marker::PhantomData;
@@ -10,6 +10,7 @@ use core::sync::atomic::AtomicU64;
 use multiproc_core::header;
 
 use crate::Item;
+use crate::lease::Layout;
 use crate::words::Control;
 
 /// The most messages that a queue can hold: an index has 31 bits, and "full" must not look like
@@ -33,6 +34,8 @@ pub(crate) trait Contents: 'static {
     };
     /// Whether messages lie in an arena, with a descriptor in their cell.
     const ARENA: bool;
+    /// Whether receivers lease the messages, rather than take them.
+    const LEASED: bool = false;
     /// The type of the messages.
     fn item() -> header::Item;
 }
@@ -84,6 +87,7 @@ pub(crate) struct Shape {
     pub(crate) capacity: u32,
     pub(crate) arena_bytes: u64,
     pub(crate) arena_at: usize,
+    pub(crate) leases: Option<Layout>,
     pub(crate) body_bytes: usize,
 }
 
@@ -121,7 +125,17 @@ impl Shape {
             format!("its {capacity} messages of {} bytes are more than memory can hold", C::SIZE)
         })?;
         // At most 2^30.
-        Ok(Self { capacity: capacity as u32, arena_bytes, arena_at, body_bytes })
+        Ok(Self { capacity: capacity as u32, arena_bytes, arena_at, leases: None, body_bytes })
+    }
+
+    /// Adds room for so many leases.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::of`].
+    pub(crate) fn with_leases<C: Contents>(self, leases: u64) -> Result<Self, String> {
+        let leases = Layout::of::<C>(leases, self.body_bytes, self.arena_bytes)?;
+        Ok(Self { leases: Some(leases), body_bytes: leases.body_bytes(), ..self })
     }
 }
 
@@ -143,9 +157,9 @@ mod tests {
 
     #[test]
     fn cells_are_a_power_of_two_and_large_ones_have_their_lines() {
-        assert_eq!(Shape::of::<Fixed<u64>>(5, 0).unwrap().body_bytes, 640 + 128);
+        assert_eq!(Shape::of::<Fixed<u64>>(5, 0).unwrap().body_bytes, 768 + 128);
         assert_eq!(Fixed::<[u8; 65]>::STRIDE, 128);
-        assert_eq!(Shape::of::<Fixed<()>>(5, 0).unwrap().body_bytes, 640);
-        assert_eq!(Shape::of::<Bytes>(1, 13).unwrap().body_bytes, 768 + 16);
+        assert_eq!(Shape::of::<Fixed<()>>(5, 0).unwrap().body_bytes, 768);
+        assert_eq!(Shape::of::<Bytes>(1, 13).unwrap().body_bytes, 896 + 16);
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{
     DecodeError, Error, RecvValueError, RecvValueTimeoutError, SendValueError,
     SendValueTimeoutError, TryRecvValueError, TrySendValueError,
 };
-use crate::handle::{handle, receiving};
+use crate::handle::{handle, joining, receiving};
 use crate::ring::{Patience, Refusal, Stop};
 use crate::shape::Values;
 use crate::words::{RECEIVERS, SENDERS};
@@ -49,7 +49,7 @@ pub fn bounded_values<T: Serialize + DeserializeOwned + 'static>(
     capacity: usize,
     capacity_bytes: usize,
 ) -> Result<(ValueSender<T>, ValueReceiver<T>), Error> {
-    let (sender, receiver) = Queue::pair(Room { capacity, capacity_bytes })?;
+    let (sender, receiver) = Queue::pair(Room::of(capacity, capacity_bytes))?;
     Ok((ValueSender { end: Arc::new(sender) }, ValueReceiver { end: Arc::new(receiver) }))
 }
 
@@ -59,9 +59,46 @@ pub struct ValueSender<T> {
 }
 
 /// Why a value was not put.
-enum Unsent {
+pub(crate) enum Unsent {
     Refusal(Refusal),
     Encode(String),
+}
+
+impl Unsent {
+    /// Makes of it what a send reports that could have waited for ever.
+    pub(crate) fn into_error<V>(self, value: V) -> SendValueError<V> {
+        match self {
+            Self::Refusal(Refusal::TooLarge { len, most }) => {
+                SendValueError::TooLarge { value, len, most }
+            }
+            Self::Refusal(Refusal::Stop(_)) => SendValueError::Disconnected(value),
+            Self::Encode(reason) => SendValueError::Encode { value, reason },
+        }
+    }
+
+    /// Makes of it what a send reports that could not wait.
+    pub(crate) fn into_error_now<V>(self, value: V) -> TrySendValueError<V> {
+        match self {
+            Self::Refusal(Refusal::TooLarge { len, most }) => {
+                TrySendValueError::TooLarge { value, len, most }
+            }
+            Self::Refusal(Refusal::Stop(Stop::Late)) => TrySendValueError::Full(value),
+            Self::Refusal(Refusal::Stop(Stop::Gone)) => TrySendValueError::Disconnected(value),
+            Self::Encode(reason) => TrySendValueError::Encode { value, reason },
+        }
+    }
+
+    /// Makes of it what a send reports that could wait until a deadline.
+    pub(crate) fn into_error_in_time<V>(self, value: V) -> SendValueTimeoutError<V> {
+        match self {
+            Self::Refusal(Refusal::TooLarge { len, most }) => {
+                SendValueTimeoutError::TooLarge { value, len, most }
+            }
+            Self::Refusal(Refusal::Stop(Stop::Late)) => SendValueTimeoutError::Timeout(value),
+            Self::Refusal(Refusal::Stop(Stop::Gone)) => SendValueTimeoutError::Disconnected(value),
+            Self::Encode(reason) => SendValueTimeoutError::Encode { value, reason },
+        }
+    }
 }
 
 impl<T: Serialize + 'static> ValueSender<T> {
@@ -78,7 +115,7 @@ impl<T: Serialize + 'static> ValueSender<T> {
         capacity: usize,
         capacity_bytes: usize,
     ) -> Result<Self, Error> {
-        let end = Queue::create_at(path.as_ref(), Room { capacity, capacity_bytes })?;
+        let end = Queue::create_at(path.as_ref(), Room::of(capacity, capacity_bytes))?;
         Ok(Self { end: Arc::new(end) })
     }
 
@@ -119,13 +156,7 @@ impl<T: Serialize + 'static> ValueSender<T> {
     /// ```
     #[doc(alias = "put")]
     pub fn send(&self, value: T) -> Result<(), SendValueError<T>> {
-        self.put(&value, Patience::FOREVER).map_err(|unsent| match unsent {
-            Unsent::Refusal(Refusal::TooLarge { len, most }) => {
-                SendValueError::TooLarge { value, len, most }
-            }
-            Unsent::Refusal(Refusal::Stop(_)) => SendValueError::Disconnected(value),
-            Unsent::Encode(reason) => SendValueError::Encode { value, reason },
-        })
+        self.put(&value, Patience::FOREVER).map_err(|unsent| unsent.into_error(value))
     }
 
     /// Sends a value if there is room for it now.
@@ -138,14 +169,7 @@ impl<T: Serialize + 'static> ValueSender<T> {
     /// otherwise.
     #[doc(alias = "put_nowait")]
     pub fn try_send(&self, value: T) -> Result<(), TrySendValueError<T>> {
-        self.put(&value, Patience::Try).map_err(|unsent| match unsent {
-            Unsent::Refusal(Refusal::TooLarge { len, most }) => {
-                TrySendValueError::TooLarge { value, len, most }
-            }
-            Unsent::Refusal(Refusal::Stop(Stop::Late)) => TrySendValueError::Full(value),
-            Unsent::Refusal(Refusal::Stop(Stop::Gone)) => TrySendValueError::Disconnected(value),
-            Unsent::Encode(reason) => TrySendValueError::Encode { value, reason },
-        })
+        self.put(&value, Patience::Try).map_err(|unsent| unsent.into_error_now(value))
     }
 
     /// Sends a value, blocking for at most `timeout` while there is no room for it.
@@ -160,30 +184,35 @@ impl<T: Serialize + 'static> ValueSender<T> {
         timeout: Duration,
     ) -> Result<(), SendValueTimeoutError<T>> {
         let patience = Patience::Until(Deadline::after(timeout));
-        self.put(&value, patience).map_err(|unsent| match unsent {
-            Unsent::Refusal(Refusal::TooLarge { len, most }) => {
-                SendValueTimeoutError::TooLarge { value, len, most }
-            }
-            Unsent::Refusal(Refusal::Stop(Stop::Late)) => SendValueTimeoutError::Timeout(value),
-            Unsent::Refusal(Refusal::Stop(Stop::Gone)) => {
-                SendValueTimeoutError::Disconnected(value)
-            }
-            Unsent::Encode(reason) => SendValueTimeoutError::Encode { value, reason },
-        })
+        self.put(&value, patience).map_err(|unsent| unsent.into_error_in_time(value))
     }
 
     fn put(&self, value: &T, patience: Patience) -> Result<(), Unsent> {
+        self.encoded(value, |bytes| self.end.put_bytes(patience, bytes))
+    }
+
+    /// Encodes a value, and has the bytes sent.
+    pub(crate) fn encoded(
+        &self,
+        value: &T,
+        send: impl FnOnce(&[u8]) -> Result<(), Refusal>,
+    ) -> Result<(), Unsent> {
         let scratch = Scratch::take();
-        let (encoded, refusal) = carry::closed(|| postcard::to_extend(value, scratch.bytes));
-        // The serialiser loses the sentence with which a handle was refused; the scope kept it.
-        let bytes = match (encoded, refusal) {
-            (_, Some(refused)) => return Err(Unsent::Encode(refused.to_string())),
-            (Err(error), None) => return Err(Unsent::Encode(error.to_string())),
-            (Ok(bytes), None) => bytes,
-        };
-        let sent = self.end.put_bytes(patience, &bytes).map_err(Unsent::Refusal);
+        let bytes = encode(value, scratch.bytes).map_err(Unsent::Encode)?;
+        let sent = send(&bytes).map_err(Unsent::Refusal);
         Scratch { bytes }.give_back();
         sent
+    }
+}
+
+/// Appends the encoding of a value to `bytes`.
+pub(crate) fn encode<T: Serialize>(value: &T, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    let (encoded, refusal) = carry::closed(|| postcard::to_extend(value, bytes));
+    // The serialiser loses the sentence with which a handle was refused; the scope kept it.
+    match (encoded, refusal) {
+        (_, Some(refused)) => Err(refused.to_string()),
+        (Err(error), None) => Err(error.to_string()),
+        (Ok(bytes), None) => Ok(bytes),
     }
 }
 
@@ -207,7 +236,7 @@ impl<T: DeserializeOwned + 'static> ValueReceiver<T> {
         capacity: usize,
         capacity_bytes: usize,
     ) -> Result<Self, Error> {
-        let end = Queue::create_at(path.as_ref(), Room { capacity, capacity_bytes })?;
+        let end = Queue::create_at(path.as_ref(), Room::of(capacity, capacity_bytes))?;
         Ok(Self { end: Arc::new(end) })
     }
 
@@ -275,7 +304,7 @@ impl<T: DeserializeOwned + 'static> ValueReceiver<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // A handle that somebody has written there all the same finds no descriptor.
     let (decoded, refusal) = carry::closed(|| postcard::take_from_bytes::<T>(bytes));
     let why = match (decoded, refusal) {
@@ -290,8 +319,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 }
 
 /// A buffer that the thread keeps from one message to the next.
-struct Scratch {
-    bytes: Vec<u8>,
+pub(crate) struct Scratch {
+    pub(crate) bytes: Vec<u8>,
 }
 
 thread_local! {
@@ -303,14 +332,14 @@ impl Scratch {
     /// The largest buffer that is kept.
     const MOST_KEPT: usize = 1 << 20;
 
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         // The thread may be ending; then there is none.
         let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
         bytes.clear();
         Self { bytes }
     }
 
-    fn give_back(self) {
+    pub(crate) fn give_back(self) {
         if self.bytes.capacity() <= Self::MOST_KEPT {
             let _ = SCRATCH.try_with(|cell| cell.set(self.bytes));
         }
@@ -318,6 +347,7 @@ impl Scratch {
 }
 
 handle!(ValueSender<T>, ValueReceiver<T>);
+joining!([T: Serialize + 'static] ValueSender<T>);
 receiving!(
     [T: DeserializeOwned + 'static] ValueReceiver<T>,
     Result<T, DecodeError>,

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
-use testkit::{Outcome, fork, watchdog};
+use testkit::{Child, Outcome, fork, watchdog};
 
 fn refused<T: Item>(path: &Path) -> (ErrorKind, String) {
     let error: Error = Receiver::<T>::open(path).expect_err("opened");
@@ -125,7 +125,8 @@ fn missing_wrong_and_truncated_files_are_told_apart() {
         (0, &[0][..], "does not begin with the mark"),
         (8, &[9], "version 9"),
         (24, &[0], "its capacity is 0, and a queue holds 1 to"),
-        (31, &[0xff], "and a queue holds 1 to 1073741824 messages"),
+        (27, &[0xff], "and a queue holds 1 to 1073741824 messages"),
+        (31, &[0xff], "4278190080 leases, and a queue has 1 to"),
         (26, &[1], "and a queue of its capacity has"),
         (40, &[1], "and its header says"),
         (48, &[0xff; 4], "PID namespace"),
@@ -143,4 +144,44 @@ fn missing_wrong_and_truncated_files_are_told_apart() {
     assert!(refused::<u64>(Path::new("/dev/null")).1.contains("not a regular file"));
     let error = Sender::<u64>::create("/nonexistent/q", 3).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn whoever_comes_first_makes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let rx = Receiver::<u32>::open_or_create(&path, 4).unwrap();
+    let tx = Sender::<u32>::open_or_create(&path, 100).unwrap();
+    assert_eq!(tx.capacity(), 4, "of the first");
+    tx.send(1).unwrap();
+    assert_eq!(rx.recv(), Ok(1));
+    assert!(Sender::<u64>::open_or_create(&path, 4).is_err(), "another type");
+    assert!(ByteSender::open_or_create(&path, 4, 4).is_err(), "another kind");
+    shm_queue::unlink(&path).unwrap();
+    let error = shm_queue::unlink(&path).unwrap_err();
+    assert!(error.to_string().starts_with("failed to unlink the queue"), "{error}");
+    tx.send(2).unwrap();
+    assert_eq!(rx.recv(), Ok(2), "who has it open goes on");
+    let anew = Sender::<u32>::open_or_create(&path, 8).unwrap();
+    assert_eq!((anew.capacity(), anew.len()), (8, 0));
+}
+
+#[test]
+fn many_who_come_at_once_have_one_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..30 {
+        let path = dir.path().join(round.to_string());
+        let children: Vec<_> = (0..4u64)
+            .map(|i| {
+                let path = &path;
+                fork(move || {
+                    let tx = ByteSender::open_or_create(path, 8, 100).unwrap();
+                    tx.send(&i.to_ne_bytes()).unwrap();
+                })
+            })
+            .collect();
+        children.into_iter().for_each(Child::assert_ok);
+        let rx = ByteReceiver::open_or_create(&path, 8, 100).unwrap();
+        assert_eq!(rx.len(), 4);
+    }
 }

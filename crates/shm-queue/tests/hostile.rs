@@ -13,11 +13,24 @@ const BRIEFLY: Duration = Duration::from_millis(1);
 /// Where the body of a segment begins.
 const BODY: u64 = 128;
 /// Control words and, behind them, cells.
-const CONTROL: u64 = 640;
+const CONTROL: u64 = 768;
 
-/// Where the words are: both ends' indices, locks, hints and turnstiles, and who came and went.
-const WORDS: [(u64, u64); 9] =
-    [(0, 4), (128, 8), (136, 4), (144, 8), (256, 4), (384, 8), (392, 4), (400, 8), (512, 16)];
+/// Where the words are: both ends' indices, locks, hints, marks and turnstiles; who came and went, and
+/// whether it is closed; what is done.
+const WORDS: [(u64, u64); 12] = [
+    (0, 4),
+    (128, 8),
+    (136, 4),
+    (140, 4),
+    (144, 8),
+    (256, 4),
+    (384, 8),
+    (392, 4),
+    (396, 4),
+    (400, 8),
+    (512, 20),
+    (640, 4),
+];
 
 fn flip(file: &File, at: u64, bit: u64) {
     let mut byte = [0];

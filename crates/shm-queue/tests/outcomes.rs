@@ -123,9 +123,9 @@ fn outcomes_read_as_sentences() {
     assert_eq!(TrySendError::Full(0).to_string(), "the queue is full");
     assert_eq!(
         TryRecvError::Disconnected.to_string(),
-        "the queue is empty and has no sender any more"
+        "the queue is empty, and was closed or has no sender any more"
     );
     // Nothing is asked of the message: a closure is no `Debug`.
     let debug = format!("{:?}", TrySendError::Disconnected(|| ()));
-    assert_eq!(debug, "TrySendError(the queue has no receiver any more)");
+    assert_eq!(debug, "TrySendError(the queue was closed or has no receiver any more)");
 }

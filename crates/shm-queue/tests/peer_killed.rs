@@ -1,8 +1,9 @@
 //! Whoever is killed at whatever instruction of an operation: the others go on, and what was sent is
 //! there once and in order.
 //!
-//! That these tests can see a lost wake-up is shown inside the crate (`ring/killed.rs`), where the
-//! publication can be cut in two.
+//! These are the cases to read. All verbs and all kinds of messages in many more cases, at every
+//! instruction: `cargo xtask crash`. That such tests can see a lost wake-up is shown inside the crate
+//! (`ring/killed.rs`), where the publication can be cut in two.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
@@ -184,11 +185,17 @@ fn passes(what: &str, explore: impl FnOnce() -> Report) {
     assert_eq!(report.end, End::Finished);
 }
 
-fn send<Q: Queue>(verb: Verb) -> Report {
+/// One in seven: each victim sleeps first, and has thousands of instructions behind its sleep.
+fn now_and_then<'a, S>() -> Limits<'a, S> {
+    let every = Limits::<S>::default().stride;
+    Limits { stride: 7 * every, ..Limits::default() }
+}
+
+fn send<Q: Queue>() -> Report {
     kill_at_every_instruction(
         Limits::default(),
         || Scene::<Q>::with([10]),
-        |scene| scene.queue.send(ITS_OWN, verb),
+        |scene| scene.queue.send(ITS_OWN, Verb::Block),
         |scene, point| {
             let there = scene.drain();
             let sent = there == [10, ITS_OWN];
@@ -197,12 +204,12 @@ fn send<Q: Queue>(verb: Verb) -> Report {
     )
 }
 
-fn recv<Q: Queue>(verb: Verb) -> Report {
+fn recv<Q: Queue>() -> Report {
     let mut lost = 0;
     let report = kill_at_every_instruction(
         Limits::default(),
         || Scene::<Q>::with([10, 11]),
-        |scene| assert_eq!(scene.queue.recv(verb), 10),
+        |scene| assert_eq!(scene.queue.recv(Verb::Block), 10),
         |scene, point| {
             let there = scene.drain();
             let taken = there == [11];
@@ -224,7 +231,7 @@ fn woken_receiver<Q: Queue>() -> Report {
             scene.queue.send(10, Verb::Block);
             scene.queue.send(11, Verb::Block);
         })),
-        ..Limits::default()
+        ..now_and_then()
     };
     let victim = |scene: &Scene<Q>| {
         let number = scene.queue.recv(Verb::Block);
@@ -263,7 +270,7 @@ fn woken_sender<Q: Queue>() -> Report {
             assert_eq!(scene.queue.recv(Verb::Block), 10);
             assert_eq!(scene.queue.recv(Verb::Block), 11);
         })),
-        ..Limits::default()
+        ..now_and_then()
     };
     let setup = || Scene::<Q>::with([10, 11, 12]);
     let victim = |scene: &Scene<Q>| scene.queue.send(ITS_OWN, Verb::Block);
@@ -283,41 +290,25 @@ fn woken_sender<Q: Queue>() -> Report {
 }
 
 #[test]
-fn sending_numbers() {
-    passes("send", || send::<Numbers>(Verb::Block));
-    passes("try_send", || send::<Numbers>(Verb::Try));
-    passes("send_timeout", || send::<Numbers>(Verb::Timeout));
+fn sending() {
+    passes("send", send::<Numbers>);
+    passes("send bytes", send::<Bytes>);
 }
 
 #[test]
-fn receiving_numbers() {
-    passes("recv", || recv::<Numbers>(Verb::Block));
-    passes("try_recv", || recv::<Numbers>(Verb::Try));
-    passes("recv_timeout", || recv::<Numbers>(Verb::Timeout));
-}
-
-#[test]
-fn sending_bytes() {
-    passes("send bytes", || send::<Bytes>(Verb::Block));
-    passes("try_send bytes", || send::<Bytes>(Verb::Try));
-}
-
-#[test]
-fn receiving_bytes() {
-    passes("recv bytes", || recv::<Bytes>(Verb::Block));
-    passes("try_recv bytes", || recv::<Bytes>(Verb::Try));
+fn receiving() {
+    passes("recv", recv::<Numbers>);
+    passes("recv bytes", recv::<Bytes>);
 }
 
 #[test]
 fn woken_to_receive() {
     passes("woken to recv", woken_receiver::<Numbers>);
-    passes("woken to recv bytes", woken_receiver::<Bytes>);
 }
 
 #[test]
 fn woken_to_send() {
     passes("woken to send", woken_sender::<Numbers>);
-    passes("woken to send bytes", woken_sender::<Bytes>);
 }
 
 /// The victim drops the last sender while a receiver sleeps.

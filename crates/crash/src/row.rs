@@ -1,0 +1,90 @@
+//! One row of the table: an operation in a scenario.
+
+use crate::fault::{Fault, demand};
+use std::time::Duration;
+use testkit::{End, Limits, PairReport, Report};
+
+/// An operation, the state in which it is killed, and what must come of it.
+pub(crate) struct Row {
+    pub(crate) operation: &'static str,
+    pub(crate) scenario: &'static str,
+    /// The fault that must be found: a control. `None` for what must have none.
+    pub(crate) wanted: Option<Fault>,
+    pub(crate) run: fn(&Plan) -> Seen,
+}
+
+/// A row that must have no fault.
+pub(crate) const fn row(
+    operation: &'static str,
+    scenario: &'static str,
+    run: fn(&Plan) -> Seen,
+) -> Row {
+    Row { operation, scenario, wanted: None, run }
+}
+
+/// A row in which the explorer must find this fault.
+pub(crate) const fn control(
+    operation: &'static str,
+    scenario: &'static str,
+    fault: Fault,
+    run: fn(&Plan) -> Seen,
+) -> Row {
+    Row { operation, scenario, wanted: Some(fault), run }
+}
+
+impl Row {
+    pub(crate) fn name(&self) -> String {
+        format!("{}: {}", self.operation, self.scenario)
+    }
+
+    /// Says whether one of the words is in the name, in any case; no words mean all rows.
+    pub(crate) fn is_meant_by(&self, words: &[String]) -> bool {
+        let name = self.name().to_lowercase();
+        words.is_empty() || words.iter().any(|word| name.contains(&word.to_lowercase()))
+    }
+}
+
+/// How thoroughly a row is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Every how many instructions there is a kill.
+    pub(crate) stride: usize,
+    /// About how many double kills a row has that has any; 0 for all there are.
+    pub(crate) pairs: usize,
+    /// How long those are given that have something to do.
+    pub(crate) patience: Duration,
+}
+
+impl Plan {
+    /// The limits of most explorations: from where the victim says so, without an end.
+    pub(crate) fn limits<'h, S>(&self) -> Limits<'h, S> {
+        Limits { from_mark: true, stride: self.stride, max_points: 50_000, ..Limits::default() }
+    }
+}
+
+/// What was done in a row without a fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Places at which a victim was killed (the first one, of a pair).
+    pub(crate) points: usize,
+    /// How many of these were in a sleep.
+    pub(crate) asleep: usize,
+    /// Addresses that were passed, and at which none was killed.
+    pub(crate) missed: usize,
+    /// Double kills.
+    pub(crate) pairs: usize,
+}
+
+impl From<Report> for Seen {
+    fn from(report: Report) -> Self {
+        demand!(report.end == End::Finished, Incomplete, "the victim never returned: {report}");
+        let Report { points, asleep, missed, .. } = report;
+        Self { points, asleep, missed, pairs: 0 }
+    }
+}
+
+impl From<PairReport> for Seen {
+    fn from(report: PairReport) -> Self {
+        Self { points: report.firsts, pairs: report.pairs, ..Self::default() }
+    }
+}

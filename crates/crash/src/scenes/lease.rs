@@ -1,0 +1,245 @@
+//! Leases: a message that was acknowledged never comes again, and any other comes until it is.
+
+use crate::fault::demand;
+use crate::pairs;
+use crate::row::{Plan, Row, Seen, row};
+use crate::stage::{Cue, Stage};
+use shm_queue::{
+    ByteLeaseReceiver, ByteSender, LeaseReceiver, Sender, bounded_leased, bounded_leased_bytes,
+};
+use std::time::Duration;
+use testkit::{KillPoint, explore_from_here, kill_at_every_instruction};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// How messages are sent and leased.
+struct Leases<Q> {
+    make: fn() -> Q,
+    send: fn(&Q, u64),
+    /// Leases, at most so many at once, tells which before it does anything with them, and then
+    /// acknowledges them or gives them back.
+    lease: fn(&Q, usize, End, &dyn Fn(u64)),
+    /// Leases and acknowledges all that is there.
+    drain: fn(&Q, &dyn Fn(u64)),
+}
+
+/// What becomes of a lease.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Acknowledged,
+    GivenBack,
+}
+
+const NUMBERS: Leases<(Sender<u64>, LeaseReceiver<u64>)> = Leases {
+    make: || bounded_leased(4, 4).unwrap(),
+    send: |(sender, _), number| sender.send(number).unwrap(),
+    lease: |(_, receiver), most, end, has| {
+        if most == 1 {
+            let lease = receiver.lease_timeout(LONG).unwrap();
+            has(*lease);
+            if end == End::Acknowledged {
+                lease.ack();
+            }
+        } else {
+            let leases = receiver.lease_many(most).unwrap();
+            leases.iter().for_each(|lease| has(**lease));
+            if end == End::Acknowledged {
+                leases.ack();
+            }
+        }
+    },
+    drain: |(_, receiver), has| {
+        while let Ok(lease) = receiver.try_lease() {
+            has(lease.ack());
+        }
+    },
+};
+
+const BYTES: Leases<(ByteSender, ByteLeaseReceiver)> = Leases {
+    make: || bounded_leased_bytes(4, 200, 4).unwrap(),
+    send: |(sender, _), number| sender.send(&[number as u8; 20]).unwrap(),
+    lease: |(_, receiver), _, end, has| {
+        let lease = receiver.lease_timeout(LONG).unwrap();
+        demand!(*lease == [lease[0]; 20], Corrupt, "half a message");
+        has(u64::from(lease[0]));
+        if end == End::Acknowledged {
+            lease.ack();
+        }
+    },
+    drain: |(_, receiver), has| {
+        while let Ok(lease) = receiver.try_lease() {
+            has(u64::from(lease.ack()[0]));
+        }
+    },
+};
+
+pub(crate) const ROWS: &[Row] = &[
+    row("LeaseReceiver::lease, ack", "some there", |plan| {
+        leases(&NUMBERS, 1, End::Acknowledged, false, plan)
+    }),
+    row("LeaseReceiver::lease, ack", "another waits for the last", |plan| {
+        leases(&NUMBERS, 1, End::Acknowledged, true, plan)
+    }),
+    row("LeaseReceiver::lease, drop", "some there", |plan| {
+        leases(&NUMBERS, 1, End::GivenBack, false, plan)
+    }),
+    row("LeaseReceiver::lease, drop", "another waits for the last", |plan| {
+        leases(&NUMBERS, 1, End::GivenBack, true, plan)
+    }),
+    row("LeaseReceiver::lease_many, ack", "some there", |plan| {
+        leases(&NUMBERS, 2, End::Acknowledged, false, plan)
+    }),
+    row("LeaseReceiver::lease_many, drop", "some there", |plan| {
+        leases(&NUMBERS, 2, End::GivenBack, false, plan)
+    }),
+    row("LeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
+        redelivery(&NUMBERS, plan)
+    }),
+    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, plan)),
+    row("ByteLeaseReceiver::lease, ack", "some there", |plan| {
+        leases(&BYTES, 1, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::lease, drop", "another waits for the last", |plan| {
+        leases(&BYTES, 1, End::GivenBack, true, plan)
+    }),
+    row("ByteLeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
+        redelivery(&BYTES, plan)
+    }),
+];
+
+/// The messages that are there.
+const FIRST: [u64; 2] = [10, 11];
+/// What is sent last, after the kill.
+const LAST: u64 = 15;
+
+/// Where it is noted that a message was leased by the first victim, and by the second.
+const GIVEN: [u64; 2] = [0, 20];
+/// Where it is noted that somebody else has acknowledged it.
+const DONE: u64 = 40;
+
+struct Scene<Q> {
+    queue: Q,
+    stage: Stage,
+}
+
+impl<Q> Leases<Q> {
+    fn scene(&self, numbers: &[u64]) -> Scene<Q> {
+        let scene = Scene { queue: (self.make)(), stage: Stage::new() };
+        numbers.iter().for_each(|number| (self.send)(&scene.queue, *number));
+        scene
+    }
+
+    /// What is done for the first time is done, on another queue.
+    fn warm_up(&self, most: usize) {
+        let warm = self.scene(&[1]);
+        (self.lease)(&warm.queue, most, End::GivenBack, &|_| ());
+        (self.lease)(&warm.queue, most, End::Acknowledged, &|_| ());
+        (self.send)(&warm.queue, 2);
+        (self.drain)(&warm.queue, &|_| ());
+    }
+
+    fn finish_one(&self, scene: &Scene<Q>) {
+        (self.lease)(&scene.queue, 1, End::Acknowledged, &|number| scene.stage.note(DONE + number));
+    }
+
+    /// After the kills: those who wait get something, a fresh process drains the queue, and all is counted.
+    fn account(&self, scene: &Scene<Q>, sent: &[u64], end: End, finished: &[bool], plan: &Plan) {
+        // Who waits sleeps on for good reason when all is done with: it gets one more.
+        scene.stage.newcomer(plan.patience, || (self.send)(&scene.queue, LAST));
+        scene.stage.all_end(plan.patience);
+        scene.stage.newcomer(plan.patience, || {
+            (self.drain)(&scene.queue, &|number| scene.stage.note(DONE + number));
+        });
+        let last = scene.stage.noted(DONE + LAST);
+        demand!(last == 1, Lost, "what was sent last came {last} times");
+        for number in sent {
+            let mut done = scene.stage.noted(DONE + number);
+            let mut perhaps = false;
+            for (given, finished) in GIVEN.iter().zip(finished) {
+                let given = scene.stage.noted(given + number) > 0;
+                if given && end == End::Acknowledged {
+                    done += u64::from(*finished);
+                    perhaps |= !finished;
+                }
+            }
+            demand!(done <= 1, Twice, "{number} came again after it was acknowledged");
+            demand!(done == 1 || perhaps, Lost, "{number} came no more");
+        }
+    }
+}
+
+/// The victim leases what is there, and acknowledges it or gives it back. Another one waits for the last
+/// message, if wanted, when the victim has it.
+fn leases<Q>(queue: &Leases<Q>, most: usize, end: End, waits: bool, plan: &Plan) -> Seen {
+    let sent = if waits { &FIRST[..1] } else { &FIRST };
+    let setup = || {
+        let scene = queue.scene(sent);
+        if waits {
+            scene.stage.start(|| {
+                scene.stage.wait_for(Cue::VictimIsThere);
+                queue.finish_one(&scene);
+            });
+        }
+        scene
+    };
+    let victim = |scene: &Scene<Q>| {
+        queue.warm_up(most);
+        if !waits {
+            explore_from_here();
+        }
+        (queue.lease)(&scene.queue, most, end, &|number| {
+            scene.stage.note(GIVEN[0] + number);
+            if waits {
+                scene.stage.give(Cue::VictimIsThere);
+                scene.stage.wait_until_asleep();
+                explore_from_here();
+            }
+        });
+    };
+    let check = |scene: Scene<Q>, point: KillPoint| {
+        queue.account(&scene, sent, end, &[point.finished], plan);
+    };
+    kill_at_every_instruction(plan.limits(), setup, victim, check).into()
+}
+
+/// Two who lease, one after the other, are killed, while a third waits.
+fn redelivery<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
+    let lessee = |given: u64| {
+        move |scene: &Scene<Q>| {
+            queue.warm_up(1);
+            explore_from_here();
+            let has = |number| scene.stage.note(given + number);
+            (queue.lease)(&scene.queue, 1, End::Acknowledged, &has);
+        }
+    };
+    let check = |scene: Scene<Q>, points: [KillPoint; 2]| {
+        let finished = points.map(|point| point.finished);
+        queue.account(&scene, &FIRST, End::Acknowledged, &finished, plan);
+    };
+    let (first, second) = (lessee(GIVEN[0]), lessee(GIVEN[1]));
+    let start_another = |scene: &Scene<Q>| scene.stage.start(|| queue.finish_one(scene));
+    pairs::explore(plan, || queue.scene(&FIRST), first, second, start_another, check)
+}
+
+/// The victim sleeps in an empty queue, another one behind it, and two messages come.
+fn woken<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
+    let mut limits = plan.limits();
+    limits.on_sleep = Some(Box::new(|scene: &Scene<Q>| {
+        scene.stage.start_sleeper(|| queue.finish_one(scene));
+        scene.stage.give(Cue::Mattered);
+        FIRST.iter().for_each(|number| (queue.send)(&scene.queue, *number));
+    }));
+    let victim = |scene: &Scene<Q>| {
+        queue.warm_up(1);
+        explore_from_here();
+        let has = |number| scene.stage.note(GIVEN[0] + number);
+        (queue.lease)(&scene.queue, 1, End::Acknowledged, &has);
+    };
+    let check = |scene: Scene<Q>, point: KillPoint| {
+        let sent: &[u64] = if scene.stage.was_given(Cue::Mattered) { &FIRST } else { &[] };
+        queue.account(&scene, sent, End::Acknowledged, &[point.finished], plan);
+    };
+    let seen: Seen = kill_at_every_instruction(limits, || queue.scene(&[]), victim, check).into();
+    demand!(seen.asleep > 0, Incomplete, "the victim never slept");
+    seen
+}
