@@ -27,6 +27,8 @@ const BACK: u64 = 64;
 const BETWEEN: u64 = 2_000;
 /// How long a flip lasts: until each process has begun and ended an operation, but no longer than this.
 const LASTS: Duration = Duration::from_millis(10);
+/// And no shorter than this, so that those who sleep or time out find it, too.
+const AT_LEAST: Duration = Duration::from_micros(100);
 /// A newcomer comes at every so many flips.
 const NEWCOMER: usize = 499;
 /// How long a process may take for one operation with a timeout of milliseconds.
@@ -144,7 +146,7 @@ fn attack(subject: &Subject, stride: usize) -> Result<Seen, Failure> {
         }
         let used =
             || page.iter().zip(&before).all(|(done, before)| done.load(Relaxed) > before + 1);
-        while !used() && start.elapsed() < LASTS {
+        while (!used() && start.elapsed() < LASTS) || start.elapsed() < AT_LEAST {
             std::thread::yield_now();
         }
         for worker in &mut workers {

@@ -23,6 +23,9 @@
 //! "Taking" and the index tell the two first rows apart. Everybody else who meets a record that somebody is
 //! taking is in the section after a repair, or only wants to know whom to watch.
 //!
+//! Two loads say that a holder is dead: who it is, and whether he lives. He may have acknowledged and died
+//! between them, so whoever means to take over looks a third time: what a dead thread has left stands still.
+//!
 //! No message is ever in two records, and none moves from record to record: a take-over changes the holder's
 //! name and nothing else. So nothing that was acknowledged can come again, and there is no state between two
 //! holders in which a second death could lose it.

@@ -141,8 +141,9 @@
 //!
 //! So a message is in the queue or in one record, and never in two places or none. The tests kill the
 //! victim, and then whoever takes its message over, at every instruction of both; they must find an author
-//! who moves the index first, one who does not look at it in the repair, and one whose sleepers do not watch
-//! the lives of the others. A storm kills senders and receivers at random and counts:
+//! who moves the index first, one who does not look at it in the repair, one whose sleepers do not watch the
+//! lives of the others, and one who forgets that the dead may have acknowledged just before they died. A storm
+//! kills senders and receivers at random and counts:
 //!
 //! ```text
 //! cargo test -p shm-queue --all-features lease -- --nocapture

@@ -7,6 +7,7 @@ use core::cell::{Cell, RefCell};
 use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use testkit::{
     Child, End, KillPoint, Limits, Outcome, Report, SharedPage, explore_from_here, fork, is_asleep,
@@ -28,11 +29,22 @@ pub(super) enum Fault {
     ForgetsTheIndex,
     /// Sleeps on news alone.
     WatchesNoLives,
+    /// Takes a message from one who was found dead, and not whether he has acknowledged it before.
+    TrustsTheFirstLook,
 }
 
 thread_local! {
     /// The fault of this thread, and of what it forks.
     static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
+    /// What this thread does once, having seen who has a record, before it looks whether he lives.
+    static BETWEEN: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+pub(super) fn between_two_looks() {
+    let act = BETWEEN.try_with(RefCell::take).ok().flatten();
+    if let Some(act) = act {
+        act();
+    }
 }
 
 pub(super) fn has(fault: Fault) -> bool {
@@ -617,6 +629,30 @@ fn woken_by_a_death<Q: Queue>() -> Report {
     )
 }
 
+/// One who has a message acknowledges it and dies, just when another has seen that he has it. Says whether it
+/// came again.
+fn acknowledged_between_two_looks() -> bool {
+    let _dog = watchdog(DOG);
+    // The other finds two messages: one in the queue, for which it goes in, and comes by the first record.
+    let scene = Rc::new(Scene::<Numbers>::with(2, [10]));
+    let holder = fork(|| {
+        let go_on = || until(WAIT, "the word", || scene.word(OTHERS_END) == 1);
+        scene.work(go_on, true);
+    });
+    until(WAIT, "the lease", || scene.word(GOT) == 1);
+    let other = Rc::clone(&scene);
+    BETWEEN.set(Some(Box::new(move || {
+        other.set(OTHERS_END);
+        holder.assert_ok();
+    })));
+    scene.queue.send(11);
+    let window = scene.queue.1.lease_many(2).unwrap().ack();
+    let again = window.contains(&10);
+    assert!(BETWEEN.take().is_none(), "nobody has looked");
+    assert_eq!(scene.word(ACKED), 1);
+    again
+}
+
 /// Windows of two, across what comes again.
 fn window() -> Report {
     kill_at_every_instruction(
@@ -719,6 +755,14 @@ fn the_wishes_of_the_dead_are_forgotten() {
     assert_eq!(wanted(), [1, 1]);
     lease.ack();
     assert_eq!(wanted(), [0, 0]);
+}
+
+#[test]
+fn what_was_acknowledged_between_two_looks_does_not_come_again() {
+    assert!(!acknowledged_between_two_looks());
+    FAULT.set(Some(Fault::TrustsTheFirstLook));
+    assert!(acknowledged_between_two_looks(), "the fault is to be seen");
+    FAULT.set(None);
 }
 
 #[test]

@@ -205,12 +205,27 @@ impl Ledger {
     }
 
     /// Says whether a record has a message that is to be handed out again, unless it is to be poisoned.
-    #[inline]
+    ///
+    /// The caller is in the section, so only the record's holder can change it meanwhile.
     fn is_to_go_again(&self, at: u32) -> bool {
         match self.holder(at) {
             Holder::Nobody | Holder::Poisoned => return false,
-            Holder::Taking(name) | Holder::Has(name) if self.is_alive(name) => return false,
-            Holder::Taking(_) | Holder::Has(_) | Holder::Back => {}
+            Holder::Back => {}
+            seen @ (Holder::Taking(name) | Holder::Has(name)) => {
+                #[cfg(test)]
+                killed::between_two_looks();
+                if self.is_alive(name) {
+                    return false;
+                }
+                // It may have acknowledged and died since the first look. What the dead have left stands
+                // still: a second look that shows the same is the truth.
+                let now = self.holder(at);
+                #[cfg(test)]
+                let now = if killed::has(Fault::TrustsTheFirstLook) { seen } else { now };
+                if now != seen {
+                    return self.is_to_go_again(at);
+                }
+            }
         }
         if !self.is_worn_out(at) {
             return true;
