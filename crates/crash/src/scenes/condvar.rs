@@ -95,12 +95,12 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Something closed that is opened once, and that others wait for.
-struct Gate<G> {
-    make: fn() -> G,
-    open: fn(&G),
-    is_open: fn(&G) -> bool,
+pub(crate) struct Gate<G> {
+    pub(crate) make: fn() -> G,
+    pub(crate) open: fn(&G),
+    pub(crate) is_open: fn(&G) -> bool,
     /// Waits until it is open.
-    pass: fn(&G, Verb),
+    pub(crate) pass: fn(&G, Verb),
 }
 
 const EVENT: Gate<Event> = Gate {
@@ -173,7 +173,7 @@ impl<G> Gate<G> {
 }
 
 /// The victim opens it while others wait; another opens it, too, just before the kill.
-fn opens<G>(gate: &Gate<G>, barger: bool, sleepers: usize, plan: &Plan) -> Seen {
+pub(crate) fn opens<G>(gate: &Gate<G>, barger: bool, sleepers: usize, plan: &Plan) -> Seen {
     let mut limits = plan.limits();
     if barger {
         limits.before_kill = Some(Box::new(|scene: &Scene<G>, _| {
@@ -192,7 +192,7 @@ fn opens<G>(gate: &Gate<G>, barger: bool, sleepers: usize, plan: &Plan) -> Seen 
 }
 
 /// The victim waits for it before another one does; then it is opened.
-fn passes<G>(gate: &Gate<G>, verb: Verb, plan: &Plan) -> Seen {
+pub(crate) fn passes<G>(gate: &Gate<G>, verb: Verb, plan: &Plan) -> Seen {
     let mut limits = plan.limits();
     limits.on_sleep = Some(Box::new(|scene: &Scene<G>| {
         scene.stage.start_sleeper(|| (gate.pass)(&scene.gate, Verb::Block));

@@ -73,6 +73,42 @@ const BYTES: Leases<(ByteSender, ByteLeaseReceiver)> = Leases {
     },
 };
 
+/// Handed out once: given back, a message is poisoned, which loses nothing.
+const POISONING: Leases<(Sender<u64>, LeaseReceiver<u64>)> = Leases {
+    make: || {
+        let ends = bounded_leased(4, 4).unwrap();
+        ends.1.poison_after(1);
+        ends
+    },
+    drain: |ends, has| {
+        (NUMBERS.drain)(ends, has);
+        (POISONED.drain)(ends, has);
+    },
+    ..NUMBERS
+};
+
+/// All that is sent is poisoned at once.
+const POISONED: Leases<(Sender<u64>, LeaseReceiver<u64>)> = Leases {
+    make: POISONING.make,
+    send: |(sender, receiver), number| {
+        sender.send(number).unwrap();
+        drop(receiver.lease_timeout(LONG).unwrap());
+    },
+    lease: |(_, receiver), _, end, has| {
+        if let Some(lease) = receiver.take_poisoned().unwrap() {
+            has(*lease);
+            if end == End::Acknowledged {
+                lease.ack();
+            }
+        }
+    },
+    drain: |(_, receiver), has| {
+        while let Some(lease) = receiver.take_poisoned().unwrap() {
+            has(lease.ack());
+        }
+    },
+};
+
 pub(crate) const ROWS: &[Row] = &[
     row("LeaseReceiver::lease, ack", "some there", |plan| {
         leases(&NUMBERS, 1, End::Acknowledged, false, plan)
@@ -104,6 +140,15 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("ByteLeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&BYTES, plan)
+    }),
+    row("LeaseReceiver::lease, drop", "the last time, poisons it", |plan| {
+        leases(&POISONING, 1, End::GivenBack, false, plan)
+    }),
+    row("LeaseReceiver::take_poisoned, ack", "some there", |plan| {
+        leases(&POISONED, 1, End::Acknowledged, false, plan)
+    }),
+    row("LeaseReceiver::take_poisoned, drop", "some there", |plan| {
+        leases(&POISONED, 1, End::GivenBack, false, plan)
     }),
 ];
 

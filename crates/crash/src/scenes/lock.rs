@@ -7,7 +7,7 @@ use crate::pairs;
 use crate::row::{Plan, Row, Seen, row};
 use crate::scenes::Verb;
 use crate::stage::{Cue, Stage};
-use subjects::{MUTEX, POOL, POOL_ALL, READS, REENTRANT, WRITES, WRITES_AMONG_READS};
+use subjects::{MUTEX, POOL, POOL_ALL, READS, REENTRANT, SLICE, VALUE, WRITES, WRITES_AMONG_READS};
 use testkit::{KillPoint, explore_from_here, kill_at_every_instruction};
 
 /// How an exclusive lock is used.
@@ -111,6 +111,23 @@ pub(crate) const ROWS: &[Row] = &[
     row("PermitPool::acquire", "next owner killed too, sleeper", |plan| {
         recoverer(&POOL, true, plan)
     }),
+    row("Shared::update", "free, first in its process", |plan| first(&VALUE, plan)),
+    row("Shared::update", "free", |plan| free(&VALUE, Verb::Block, plan)),
+    row("Shared::try_update", "free", |plan| free(&VALUE, Verb::Try, plan)),
+    row("Shared::update_timeout", "free", |plan| free(&VALUE, Verb::Timeout, plan)),
+    row("Shared::update", "its owner died", |plan| orphaned(&VALUE, Verb::Block, plan)),
+    row("Shared::update", "woken, another asleep, barger", |plan| {
+        woken(&VALUE, Verb::Block, true, plan)
+    }),
+    row("Shared::update", "two sleepers, barger", |plan| unlock(&VALUE, 2, true, plan)),
+    row("Shared::update", "next owner killed too, sleeper", |plan| recoverer(&VALUE, true, plan)),
+    row("SharedSlice::lock", "free", |plan| free(&SLICE, Verb::Block, plan)),
+    row("SharedSlice::try_lock", "its owner died", |plan| orphaned(&SLICE, Verb::Try, plan)),
+    row("SharedSlice::lock_timeout", "woken, another asleep, barger", |plan| {
+        woken(&SLICE, Verb::Timeout, true, plan)
+    }),
+    row("SharedSlice guard, drop", "sleeper, barger", |plan| unlock(&SLICE, 1, true, plan)),
+    row("SharedSlice::lock", "recoverer killed too, sleeper", |plan| recoverer(&SLICE, true, plan)),
 ];
 
 /// Both halves are equal, except in the middle of a change.

@@ -8,7 +8,7 @@ use crate::row::{Plan, Row, Seen, row};
 use crate::scenes::Verb::{self, Block, Timeout, Try};
 use crate::stage::{Cue, Stage};
 pub(crate) use faces::Queue;
-use faces::{BLOCKS, BYTES, MANY, NUMBERS, VALUES};
+use faces::{BLOCKS, BYTES, FORCED, FORCED_BYTES, MANY, NUMBERS, VALUES};
 use testkit::{KillPoint, explore_from_here, kill_at_every_instruction};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -111,6 +111,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("ValueReceiver::recv", "empty, woken, another asleep", |plan| {
         woken_receiver(&VALUES, Block, false, plan)
     }),
+    row("Sender::force_send", "room, two sleepers, barger", |plan| {
+        send_to_sleepers(&FORCED, 2, true, plan)
+    }),
+    row("Sender::force_send", "full", |plan| force(&FORCED, 0, plan)),
+    row("Sender::force_send", "full, two senders asleep", |plan| force(&FORCED, 2, plan)),
+    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan)),
 ];
 
 /// What lies in the queue before, in this order: as many as fit, or fewer.
@@ -164,8 +170,7 @@ impl<Q> Queue<Q> {
     /// What is done for the first time is done, on a queue that is not the subject.
     fn warm_up(&self, warm: &Scene<Q>) {
         for verb in [Timeout, Try, Block] {
-            let own = ITS_OWN.get(..self.batch).unwrap_or(&ITS_OWN);
-            (self.send)(&warm.queue, own, verb);
+            (self.send)(&warm.queue, self.own(), verb);
             (self.recv)(&warm.queue, self.batch, verb);
         }
         explore_from_here();
@@ -435,6 +440,32 @@ pub(crate) fn in_vain<Q>(queue: &Queue<Q>, sends: bool, plan: &Plan) -> Seen {
         queue.account(&scene, plan, &Account { sent: first, perhaps: &[], lost: 0 });
     };
     kill_at_every_instruction(plan.limits(), || queue.scene(first), victim, check).into()
+}
+
+/// The victim sends into a full queue by force, while others sleep for room. It takes out the oldest message,
+/// and one more for each of them that is faster.
+pub(crate) fn force<Q>(queue: &Queue<Q>, sleepers: usize, plan: &Plan) -> Seen {
+    let others = &OTHERS[..sleepers];
+    let setup = || {
+        let scene = queue.scene(&FIRST);
+        queue.start_senders(&scene, others);
+        scene
+    };
+    let warm = queue.scene(&[]);
+    let victim = |scene: &Scene<Q>| {
+        queue.warm_up(&warm);
+        let sent = (queue.send)(&scene.queue, queue.own(), Block);
+        demand!(sent == 1, Lost, "it was not sent");
+    };
+    let check = |scene: Scene<Q>, point: KillPoint| {
+        queue.senders_end(&scene, plan);
+        let (own, perhaps) = sent(queue.own(), point.finished);
+        let (out, stay) = FIRST.split_at(1 + sleepers);
+        let all = [stay, own, others].concat();
+        let perhaps = [out, perhaps].concat();
+        queue.account(&scene, plan, &Account { sent: &all, perhaps: &perhaps, lost: 0 });
+    };
+    kill_at_every_instruction(plan.limits(), setup, victim, check).into()
 }
 
 /// Two who send, one after the other, are killed, while a receiver sleeps.

@@ -52,6 +52,45 @@ const BOUNDED: Permits<BoundedSemaphore> = permits!(|| {
     permits
 });
 
+/// Two permits at once, each time: half of them is a fault.
+macro_rules! pairs {
+    ($make:expr) => {
+        Permits {
+            make: $make,
+            acquaint: |_| (),
+            acquire: |permits, verb| match verb {
+                Verb::Block => permits.acquire_many(2).is_ok(),
+                Verb::Try => permits.try_acquire_many(2),
+                Verb::Timeout => permits.acquire_many_timeout(2, LONG),
+            },
+            release: |permits| permits.release_many(2).unwrap(),
+            value: |permits| {
+                let value = permits.value();
+                demand!(
+                    value.is_multiple_of(2),
+                    Corrupt,
+                    "{value} permits, two of which belong together"
+                );
+                value / 2
+            },
+        }
+    };
+}
+
+const PAIRS: Permits<Semaphore> = pairs!(|| Semaphore::new(0).unwrap());
+const BOUNDED_PAIRS: Permits<BoundedSemaphore> = pairs!(|| {
+    let permits = BoundedSemaphore::new(2 * ROOM).unwrap();
+    permits.acquire_many(2 * ROOM).unwrap();
+    permits
+});
+
+/// They are taken by twos and released one by one, so one may be left over.
+const SINGLES: Permits<Semaphore> = Permits {
+    release: |permits| (0..2).for_each(|_| permits.release().unwrap()),
+    value: |permits| permits.value() / 2,
+    ..PAIRS
+};
+
 pub(crate) const ROWS: &[Row] = &[
     row("Semaphore::acquire", "free", |plan| free(&PLAIN, Verb::Block, plan)),
     row("Semaphore::try_acquire", "free", |plan| free(&PLAIN, Verb::Try, plan)),
@@ -72,6 +111,30 @@ pub(crate) const ROWS: &[Row] = &[
     row("Semaphore::release", "next releaser killed too, two sleepers", |plan| {
         release_twice(&PLAIN, plan)
     }),
+    row("Semaphore::acquire_many", "two free", |plan| free(&PAIRS, Verb::Block, plan)),
+    row("Semaphore::try_acquire_many", "two free", |plan| free(&PAIRS, Verb::Try, plan)),
+    row("Semaphore::acquire_many", "last two, barger", |plan| last(&PAIRS, plan)),
+    row("Semaphore::acquire_many", "woken, another asleep", |plan| {
+        woken(&PAIRS, Verb::Block, false, plan)
+    }),
+    row("Semaphore::acquire_many", "woken by one, then by one more, another asleep", |plan| {
+        woken(&SINGLES, Verb::Block, false, plan)
+    }),
+    row("Semaphore::acquire_many_timeout", "woken, another asleep, barger", |plan| {
+        woken(&PAIRS, Verb::Timeout, true, plan)
+    }),
+    row("Semaphore::release_many", "one sleeper wants two, barger", |plan| {
+        release(&PAIRS, 1, true, plan)
+    }),
+    row("Semaphore::release_many", "two sleepers want two each, barger", |plan| {
+        release(&PAIRS, 2, true, plan)
+    }),
+    row("Semaphore::release", "twice, sleeper wants two, barger", |plan| {
+        release(&SINGLES, 1, true, plan)
+    }),
+    row("Semaphore::release_many", "next releaser killed too, two sleepers", |plan| {
+        release_twice(&PAIRS, plan)
+    }),
     row("BoundedSemaphore::acquire", "free", |plan| free(&BOUNDED, Verb::Block, plan)),
     row("BoundedSemaphore::acquire", "woken, another asleep, barger", |plan| {
         woken(&BOUNDED, Verb::Block, true, plan)
@@ -82,6 +145,12 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("BoundedSemaphore::release", "next releaser killed too, two sleepers", |plan| {
         release_twice(&BOUNDED, plan)
+    }),
+    row("BoundedSemaphore::acquire_many", "woken, another asleep, barger", |plan| {
+        woken(&BOUNDED_PAIRS, Verb::Block, true, plan)
+    }),
+    row("BoundedSemaphore::release_many", "two sleepers want two each, barger", |plan| {
+        release(&BOUNDED_PAIRS, 2, true, plan)
     }),
 ];
 

@@ -10,12 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use testkit::{
-    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, explore_from_here, fork, is_asleep,
-    kill_at_every_instruction, until, watchdog,
+    End, Limits, Outcome, Report, explore_from_here, fork, is_asleep, kill_at_every_instruction,
+    until, watchdog,
 };
 
-use super::{ByteLeaseReceiver, LeaseReceiver, Leases};
-use crate::{ByteSender, Sender, bounded_leased, bounded_leased_bytes};
+use super::Leases;
+
+mod scene;
+use scene::*;
 
 const WAIT: Duration = Duration::from_secs(10);
 const DOG: Duration = Duration::from_secs(280);
@@ -69,214 +71,6 @@ fn thin<'h, S>(stride: usize) -> Limits<'h, S> {
         (None, None) => stride,
     };
     Limits { stride, max_points: 50_000, from_mark: true, ..Limits::default() }
-}
-
-/// A queue with four leases that tells messages by number.
-trait Queue {
-    /// How closely its ways are explored: allocations make some long.
-    fn limits<'h, S>() -> Limits<'h, S>;
-    fn make(leases: usize) -> Self;
-    fn send(&self, number: u64);
-    fn close(&self);
-    /// Leases one, blocking; `None` at the end.
-    fn lease(&self, then: impl FnOnce(u64, bool) -> bool) -> Option<()>;
-    fn unfinished(&self) -> usize;
-    fn join(&self);
-    /// Takes the calling thread's place, which is no part of what is explored then.
-    fn come(&self);
-}
-
-impl Queue for (Sender<u64>, LeaseReceiver<u64>) {
-    fn limits<'h, S>() -> Limits<'h, S> {
-        limits()
-    }
-
-    fn make(leases: usize) -> Self {
-        bounded_leased(8, leases).unwrap()
-    }
-
-    fn send(&self, number: u64) {
-        self.0.send(number).unwrap();
-    }
-
-    fn close(&self) {
-        self.0.close();
-    }
-
-    fn lease(&self, then: impl FnOnce(u64, bool) -> bool) -> Option<()> {
-        let lease = self.1.lease().ok()?;
-        if then(*lease, lease.redelivered()) {
-            lease.ack();
-        }
-        Some(())
-    }
-
-    fn unfinished(&self) -> usize {
-        self.0.unfinished()
-    }
-
-    fn join(&self) {
-        self.0.join().unwrap();
-    }
-
-    fn come(&self) {
-        assert!(self.1.take_poisoned().unwrap().is_none());
-    }
-}
-
-/// The length and the fill of a message follow from its number, so a torn one shows.
-fn message(number: u64) -> Vec<u8> {
-    let mut message = vec![number as u8; 17 + number as usize % 8];
-    message[..8].copy_from_slice(&number.to_ne_bytes());
-    message
-}
-
-impl Queue for (ByteSender, ByteLeaseReceiver) {
-    fn limits<'h, S>() -> Limits<'h, S> {
-        thin(5)
-    }
-
-    fn make(leases: usize) -> Self {
-        bounded_leased_bytes(8, 96, leases).unwrap()
-    }
-
-    fn send(&self, number: u64) {
-        self.0.send(&message(number)).unwrap();
-    }
-
-    fn close(&self) {
-        self.0.close();
-    }
-
-    fn lease(&self, then: impl FnOnce(u64, bool) -> bool) -> Option<()> {
-        let lease = self.1.lease().ok()?;
-        let number = u64::from_ne_bytes(*lease.first_chunk().unwrap());
-        assert_eq!(*lease, message(number), "garbage");
-        if then(number, lease.redelivered()) {
-            lease.ack();
-        }
-        Some(())
-    }
-
-    fn unfinished(&self) -> usize {
-        self.0.unfinished()
-    }
-
-    fn join(&self) {
-        self.0.join().unwrap();
-    }
-
-    fn come(&self) {
-        assert!(self.1.take_poisoned().unwrap().is_none());
-    }
-}
-
-type Numbers = (Sender<u64>, LeaseReceiver<u64>);
-type Bytes = (ByteSender, ByteLeaseReceiver);
-
-// Words of the page: below 80 how often each message was done by others than the victim.
-const AGAIN: usize = 80;
-const GOT: usize = 81;
-const ACKS: usize = 82;
-const ACKED: usize = 83;
-const OTHERS_END: usize = 84;
-
-struct Scene<Q> {
-    queue: Q,
-    page: SharedPage,
-    others: RefCell<Vec<Child>>,
-}
-
-impl<Q: Queue> Scene<Q> {
-    fn with(leases: usize, numbers: impl IntoIterator<Item = u64>) -> Self {
-        let queue = Q::make(leases);
-        numbers.into_iter().for_each(|number| queue.send(number));
-        Self { queue, page: SharedPage::new(90), others: RefCell::default() }
-    }
-
-    fn word(&self, at: usize) -> u64 {
-        self.page[at].load(SeqCst)
-    }
-
-    fn set(&self, at: usize) {
-        self.page[at].store(1, SeqCst);
-    }
-
-    /// Does one message, and counts it; says whether there was one.
-    fn do_one(&self) -> bool {
-        let done = |number: u64, redelivered: bool| {
-            self.page[number as usize].fetch_add(1, SeqCst);
-            self.page[AGAIN].fetch_add(u64::from(redelivered), SeqCst);
-            true
-        };
-        self.queue.lease(done).is_some()
-    }
-
-    /// What a victim does: gets a message, and perhaps acknowledges it.
-    fn work(&self, begin: impl FnOnce(), ack: bool) {
-        self.queue.lease(|_, _| {
-            self.set(GOT);
-            begin();
-            if ack {
-                self.set(ACKS);
-            }
-            ack
-        });
-        if ack {
-            self.set(ACKED);
-        }
-    }
-
-    /// Begins to explore a victim that has its place already.
-    fn begin(&self) {
-        self.queue.come();
-        explore_from_here();
-    }
-
-    /// Starts a process, which sleeps when this returns.
-    fn start_sleeper(&self, body: impl FnOnce()) {
-        let child = fork(body);
-        until(WAIT, "the other's sleep", || is_asleep(child.pid()));
-        self.others.borrow_mut().push(child);
-    }
-
-    /// Starts a receiver that does one message.
-    fn start_receiver(&self) {
-        self.start_sleeper(|| assert!(self.do_one()));
-    }
-
-    fn others_end_well(&self, point: KillPoint) {
-        for mut child in self.others.take() {
-            let end = child.wait_timeout(patience());
-            assert_eq!(end, Some(Outcome::Exited(0)), "a process sleeps on or fails: {point}");
-        }
-    }
-
-    /// After the kill: a fresh process does all that is there.
-    fn drain(&self) {
-        self.queue.close();
-        let mut receiver = fork(|| while self.do_one() {});
-        assert_eq!(receiver.wait_timeout(patience()), Some(Outcome::Exited(0)), "a newcomer hangs");
-    }
-
-    /// Judges how often others have done the message that the victim got, or may have got.
-    fn judge(&self, number: u64) {
-        let (done, acks, acked) = (self.word(number as usize), self.word(ACKS), self.word(ACKED));
-        assert!(done <= 1, "{number} came {done} times");
-        assert!(acks == 1 || done == 1, "{number} is lost");
-        assert!(acked == 0 || done == 0, "{number} came after its acknowledgement");
-        let again = self.word(AGAIN) == 1;
-        assert!(
-            self.word(GOT) == 0 || done == 0 || again,
-            "{number} came as if for the first time"
-        );
-    }
-
-    fn all_done(&self, numbers: &[u64]) {
-        for number in numbers {
-            assert_eq!(self.word(*number as usize), 1, "{number}");
-        }
-    }
 }
 
 fn passes(what: &str, explore: impl FnOnce() -> Report) {
@@ -486,7 +280,7 @@ fn woken_joiner() -> Report {
             scene.set(88);
         },
         |scene, point| {
-            assert_eq!(scene.word(88), u64::from(point.finished));
+            assert!(!point.finished || scene.word(88) == 1, "it never came back");
             let mut next = fork(|| scene.queue.join());
             scene.set(OTHERS_END);
             scene.others_end_well(point);

@@ -5,7 +5,7 @@ use crate::fault::demand;
 use crate::scenes::Verb;
 use proc_lock::{
     LockTimeoutError, Mutex, MutexGuard, ReentrantMutex, ReentrantMutexGuard, RwLock,
-    RwLockReadGuard, RwLockWriteGuard, TryLockError,
+    RwLockReadGuard, RwLockWriteGuard, Shared, SharedSlice, TryLockError,
 };
 use proc_semaphore::PermitPool;
 use std::cell::Cell;
@@ -188,6 +188,74 @@ pub(crate) const WRITES_AMONG_READS: Lock<RwLock<Halves>> =
 
 /// The victim reads, the others write.
 pub(crate) const READS: Lock<RwLock<Halves>> = Lock { visit: read, ..WRITES };
+
+/// Changes the value as a whole: whoever looks, also meanwhile, sees both halves equal.
+fn update(value: &Shared<Halves>, verb: Verb, midway: &dyn Fn()) {
+    let change = |both: &mut Halves| {
+        change_halves(both, &|| {
+            demand!(is_one(value), Corrupt, "half a change is seen before it is done");
+            midway();
+        });
+    };
+    match verb {
+        Verb::Block => value.update(change),
+        Verb::Try => _ = value.try_update(change),
+        Verb::Timeout => _ = value.update_timeout(LONG, change),
+    }
+}
+
+fn is_one(value: &Shared<Halves>) -> bool {
+    let [one, other] = value.get();
+    one == other
+}
+
+/// Nobody is told of a death, and nobody repairs anything.
+pub(crate) const VALUE: Lock<Shared<Halves>> = Lock {
+    make: || Shared::new([0; 2]).unwrap(),
+    visit: update,
+    change: update,
+    barge: |value, inside| {
+        if value.try_update(|_| inside(true)).is_none() {
+            inside(false);
+        }
+    },
+    is_whole: is_one,
+};
+
+fn repair_slice(both: &mut [u64]) {
+    both[1] = both[0];
+}
+
+fn slice_put_right(mut both: MutexGuard<'_, [u64]>) -> MutexGuard<'_, [u64]> {
+    repair_slice(&mut both);
+    both.mark_consistent();
+    both
+}
+
+fn change_slice(slice: &SharedSlice<u64>, verb: Verb, midway: &dyn Fn()) {
+    let entered = enter!(
+        verb,
+        slice_put_right,
+        slice.lock_or_recover(repair_slice),
+        slice.try_lock(),
+        slice.lock_timeout(LONG)
+    );
+    if let Some(mut both) = entered {
+        let both: &mut Halves = (&mut *both).try_into().unwrap();
+        change_halves(both, midway);
+    }
+}
+
+pub(crate) const SLICE: Lock<SharedSlice<u64>> = Lock {
+    make: || SharedSlice::new(&[0; 2]).unwrap(),
+    visit: change_slice,
+    change: change_slice,
+    barge: |slice, inside| {
+        let held = slice.try_lock();
+        inside(!matches!(held, Err(TryLockError::WouldBlock)));
+    },
+    is_whole: |slice| slice.get(0) == slice.get(1),
+};
 
 fn hold_permit(pool: &PermitPool, verb: Verb, midway: &dyn Fn()) {
     let permit = match verb {

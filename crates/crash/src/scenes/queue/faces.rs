@@ -56,6 +56,28 @@ pub(crate) const NUMBERS: Queue<(Sender<u64>, Receiver<u64>)> = Queue {
     batch: 1,
 };
 
+/// Sends into a full queue, too, at the cost of what is oldest.
+pub(crate) const FORCED: Queue<(Sender<u64>, Receiver<u64>)> = Queue {
+    send: |ends, numbers, verb| match verb {
+        // How the victim sends; nobody else does so.
+        Verb::Block if super::ITS_OWN.contains(&numbers[0]) => {
+            ends.0.force_send(numbers[0], |_| ()).map_or(0, |()| 1)
+        }
+        _ => (NUMBERS.send)(ends, numbers, verb),
+    },
+    ..NUMBERS
+};
+
+pub(crate) const FORCED_BYTES: Queue<(ByteSender, ByteReceiver)> = Queue {
+    send: |ends, numbers, verb| match verb {
+        Verb::Block if super::ITS_OWN.contains(&numbers[0]) => {
+            ends.0.force_send(&message(numbers[0]), |_| ()).map_or(0, |()| 1)
+        }
+        _ => (BYTES.send)(ends, numbers, verb),
+    },
+    ..BYTES
+};
+
 /// Two at once.
 pub(crate) const MANY: Queue<(Sender<u64>, Receiver<u64>)> = Queue {
     send: |(sender, _), numbers, verb| {
