@@ -20,9 +20,10 @@ pub(crate) use job::{RowArguments, run_row};
 pub(crate) struct Arguments {
     /// Only rows with one of these in their name
     names: Vec<String>,
-    /// Kill at every how many instructions
-    #[arg(long, default_value_t = 1)]
-    stride: usize,
+    /// Kill at every how many instructions; 1 for all. If not given, each row has a stride of its own,
+    /// which is 1 for all but the slowest
+    #[arg(long)]
+    stride: Option<usize>,
     /// About how many double kills in each row that has any; 0 for all
     #[arg(long, default_value_t = 1500)]
     pairs: usize,
@@ -35,8 +36,9 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    fn plan(&self) -> Plan {
-        Plan { stride: self.stride.max(1), pairs: self.pairs, patience: Duration::from_secs(10) }
+    fn plan(&self, row: &Row) -> Plan {
+        let stride = self.stride.unwrap_or(row.stride).max(1);
+        Plan { stride, pairs: self.pairs, patience: Duration::from_secs(10) }
     }
 }
 
@@ -53,8 +55,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let start = Instant::now();
     let jobs = arguments.jobs.or_else(|| thread::available_parallelism().ok().map(Into::into));
-    let verdicts = run_all(&rows, arguments.plan(), jobs.unwrap_or(1).max(1))?;
-    table::print(&rows, &verdicts, start.elapsed());
+    let verdicts = run_all(&rows, arguments, jobs.unwrap_or(1).max(1))?;
+    let strides: Vec<usize> = rows.iter().map(|(_, row)| arguments.plan(row).stride).collect();
+    table::print(&rows, &strides, &verdicts, start.elapsed());
     let bad = rows.iter().zip(&verdicts).filter(|((_, row), verdict)| !verdict.is_as_wanted(row));
     match bad.count() {
         0 => Ok(()),
@@ -62,7 +65,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-fn run_all(rows: &[(usize, &Row)], plan: Plan, jobs: usize) -> Result<Vec<Verdict>, Failure> {
+fn run_all(
+    rows: &[(usize, &Row)],
+    arguments: &Arguments,
+    jobs: usize,
+) -> Result<Vec<Verdict>, Failure> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -70,7 +77,7 @@ fn run_all(rows: &[(usize, &Row)], plan: Plan, jobs: usize) -> Result<Vec<Verdic
             scope.spawn(|| {
                 // Relaxed: nothing but the number itself is shared through it.
                 while let Some((number, row)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let verdict = job::run(*number, plan);
+                    let verdict = job::run(*number, arguments.plan(row));
                     table::progress(row, &verdict);
                     done.lock().unwrap().push((*number, verdict));
                 }

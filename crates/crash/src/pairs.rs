@@ -30,13 +30,14 @@ pub(crate) fn explore<S>(
     };
     let all = length(&victim, &mut setup) * length(&recoverer, &mut setup);
     let stride = match plan.pairs {
-        0 => 1,
-        wanted => ((all as f64 / wanted as f64).sqrt().ceil() as usize).max(1),
+        0 => plan.stride,
+        wanted => (((all * plan.stride) as f64 / wanted as f64).sqrt().ceil() as usize).max(1),
     };
     let first = Limits { stride, ..plan.limits() };
     let second = Limits {
         before_kill: Some(Box::new(|state: &S, _: &KillPoint| before_second(state))),
         ..Limits { stride, ..plan.limits() }
     };
-    kill_pairs(first, second, setup, victim, recoverer, check).into()
+    let seen: Seen = kill_pairs(first, second, setup, victim, recoverer, check).into();
+    Seen { stride, ..seen }
 }

@@ -10,6 +10,9 @@ pub(crate) struct Row {
     pub(crate) scenario: &'static str,
     /// The fault that must be found: a control. `None` for what must have none.
     pub(crate) wanted: Option<Fault>,
+    /// Every how many instructions there is a kill, unless the command line says so: 1, but for rows in
+    /// which all of them take longer than ten seconds.
+    pub(crate) stride: usize,
     pub(crate) run: fn(&Plan) -> Seen,
 }
 
@@ -19,7 +22,7 @@ pub(crate) const fn row(
     scenario: &'static str,
     run: fn(&Plan) -> Seen,
 ) -> Row {
-    Row { operation, scenario, wanted: None, run }
+    Row { operation, scenario, wanted: None, stride: 1, run }
 }
 
 /// A row in which the explorer must find this fault.
@@ -29,10 +32,15 @@ pub(crate) const fn control(
     fault: Fault,
     run: fn(&Plan) -> Seen,
 ) -> Row {
-    Row { operation, scenario, wanted: Some(fault), run }
+    Row { operation, scenario, wanted: Some(fault), stride: 1, run }
 }
 
 impl Row {
+    /// The same row, with a kill only at every so many instructions, or with so many times fewer pairs.
+    pub(crate) const fn every(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
     pub(crate) fn name(&self) -> String {
         format!("{}: {}", self.operation, self.scenario)
     }
@@ -73,13 +81,15 @@ pub(crate) struct Seen {
     pub(crate) missed: usize,
     /// Double kills.
     pub(crate) pairs: usize,
+    /// Every how many instructions each of a pair was killed; 0 where there are no pairs.
+    pub(crate) stride: usize,
 }
 
 impl From<Report> for Seen {
     fn from(report: Report) -> Self {
         demand!(report.end == End::Finished, Incomplete, "the victim never returned: {report}");
         let Report { points, asleep, missed, .. } = report;
-        Self { points, asleep, missed, pairs: 0 }
+        Self { points, asleep, missed, ..Self::default() }
     }
 }
 

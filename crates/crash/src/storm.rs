@@ -2,6 +2,7 @@
 
 mod counters;
 mod inside;
+mod leased;
 mod messages;
 mod shared;
 mod weather;
@@ -87,7 +88,7 @@ struct Total {
 /// Lets the storm rage over each kind in turn, and prints what came of it.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let words = &arguments.names;
-    let kinds = [messages::KINDS, counters::KINDS, inside::KINDS, shared::KINDS];
+    let kinds = [messages::KINDS, counters::KINDS, inside::KINDS, shared::KINDS, leased::KINDS];
     let is_meant = |kind: &&Kind| {
         words.is_empty() || words.iter().any(|word| kind.name.contains(word.as_str()))
     };

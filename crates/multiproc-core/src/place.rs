@@ -61,7 +61,7 @@ pub const DATA_BYTES: usize = 1_280;
 
 /// How long a thread waits while another takes a place, which takes microseconds: whoever is longer about
 /// it was stopped, or a peer has written over the word. An operation that must not block must not then.
-const AT_THE_DOOR: Duration = Duration::from_secs(2);
+const AT_THE_DOOR: Duration = Duration::from_millis(500);
 
 /// Cells at the end of a page: entries must begin 8 bytes behind it, where libc writes a back pointer.
 const CELLS: usize = 3;
@@ -243,7 +243,7 @@ impl Places {
         // Threads come seldom: a spin of its own need not learn.
         let deadline = Deadline::after(AT_THE_DOOR);
         let Some(_section) = door.coming.lock_until(&Spin::new(), deadline) else {
-            let text = "another thread has been taking a place for seconds";
+            let text = "another thread has been taking a place for half a second";
             return Err(NoPlace::System(io::Error::new(io::ErrorKind::TimedOut, text)));
         };
         let used = self.used(segment);

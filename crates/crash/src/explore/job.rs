@@ -73,8 +73,8 @@ fn parse(output: &Output) -> Result<Seen, (Fault, String)> {
     let text = String::from_utf8_lossy(&output.stdout);
     if let Some(numbers) = text.strip_prefix("seen ") {
         let numbers: Vec<usize> = numbers.split_whitespace().flat_map(str::parse).collect();
-        if let [points, asleep, missed, pairs] = numbers[..] {
-            return Ok(Seen { points, asleep, missed, pairs });
+        if let [points, asleep, missed, pairs, stride] = numbers[..] {
+            return Ok(Seen { points, asleep, missed, pairs, stride });
         }
     }
     match text.strip_prefix("fault ") {
@@ -97,8 +97,8 @@ pub(crate) fn run_row(arguments: &RowArguments) -> Result<(), Failure> {
     }
     let plan = Plan { stride: arguments.stride, pairs: arguments.pairs, patience };
     match catch_unwind(AssertUnwindSafe(|| (row.run)(&plan))) {
-        Ok(Seen { points, asleep, missed, pairs }) => {
-            println!("seen {points} {asleep} {missed} {pairs}");
+        Ok(Seen { points, asleep, missed, pairs, stride }) => {
+            println!("seen {points} {asleep} {missed} {pairs} {stride}");
         }
         Err(payload) => {
             let text = payload.downcast_ref::<String>().map(String::as_str);

@@ -18,12 +18,18 @@ pub(crate) fn progress(row: &Row, verdict: &Verdict) {
 }
 
 /// All rows and the sums.
-pub(crate) fn print(rows: &[(usize, &Row)], verdicts: &[Verdict], took: Duration) {
+pub(crate) fn print(
+    rows: &[(usize, &Row)],
+    strides: &[usize],
+    verdicts: &[Verdict],
+    took: Duration,
+) {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     table.set_header([
         "operation",
         "scenario",
+        "every",
         "points",
         "asleep",
         "missed",
@@ -32,7 +38,7 @@ pub(crate) fn print(rows: &[(usize, &Row)], verdicts: &[Verdict], took: Duration
         "s",
     ]);
     let mut sum = Seen::default();
-    for ((_, row), verdict) in rows.iter().zip(verdicts) {
+    for (((_, row), stride), verdict) in rows.iter().zip(strides).zip(verdicts) {
         let seen = verdict.result.as_ref().ok();
         if let Some(seen) = seen {
             sum.points += seen.points;
@@ -47,6 +53,10 @@ pub(crate) fn print(rows: &[(usize, &Row)], verdicts: &[Verdict], took: Duration
         table.add_row([
             row.operation.to_owned(),
             row.scenario.to_owned(),
+            seen.map(|seen| seen.stride)
+                .filter(|stride| *stride > 0)
+                .unwrap_or(*stride)
+                .to_string(),
             number(|seen| seen.points),
             number(|seen| seen.asleep),
             number(|seen| seen.missed),
@@ -55,11 +65,13 @@ pub(crate) fn print(rows: &[(usize, &Row)], verdicts: &[Verdict], took: Duration
             format!("{:.1}", verdict.seconds),
         ]);
     }
-    for column in table.column_iter_mut().filter(|column| [2, 3, 4, 5, 7].contains(&column.index)) {
+    for column in
+        table.column_iter_mut().filter(|column| [2, 3, 4, 5, 6, 8].contains(&column.index))
+    {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("{table}");
-    let Seen { points, asleep, missed, pairs } = sum;
+    let Seen { points, asleep, missed, pairs, .. } = sum;
     println!(
         "{} rows: {points} points ({asleep} asleep, {missed} missed), {pairs} double kills, {:.0} s",
         rows.len(),

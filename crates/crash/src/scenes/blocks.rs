@@ -33,12 +33,15 @@ pub(crate) const ROWS: &[Row] = &[
     row("BlockSender::try_reserve", "some free", |plan| does(Deed::TryReserve, 0, false, plan)),
     row("BlockSender::reserve", "all blocks taken, woken, another asleep", |plan| {
         woken(false, plan)
-    }),
+    })
+    .every(7),
     row("BlockSender::reserve", "all blocks taken, woken, another asleep, barger", |plan| {
         woken(true, plan)
-    }),
+    })
+    .every(11),
     row("WriteGuard::commit", "nobody waits", |plan| does(Deed::Commit, 0, false, plan)),
-    row("WriteGuard::commit", "two receivers asleep", |plan| does(Deed::Commit, 2, false, plan)),
+    row("WriteGuard::commit", "two receivers asleep", |plan| does(Deed::Commit, 2, false, plan))
+        .every(5),
     row("WriteGuard::commit_timeout", "receiver asleep", |plan| {
         does(Deed::CommitTimeout, 1, false, plan)
     }),
@@ -135,11 +138,9 @@ impl Scene {
 fn warm_up() {
     let warm = Scene::new();
     warm.sender.try_reserve(LEN).unwrap().try_commit().unwrap();
-    warm.send(1);
-    warm.receive();
-    warm.receive();
     warm.sender.reserve_timeout(LEN, LONG).unwrap().commit_timeout(LONG).unwrap();
-    warm.receive();
+    warm.send(1);
+    (0..3).for_each(|_| drop(warm.receive()));
     drop(warm.reserve(1));
 }
 

@@ -57,27 +57,36 @@ const LEASES: Thing<LeaseReceiver<u64>> =
     thing!(LeaseReceiver<u64>, (3, 2), |receiver| receiver.capacity() == 3 && receiver.is_empty());
 
 pub(crate) const ROWS: &[Row] = &[
-    row("Mutex::create", "nothing there", |plan| makes(&MUTEX, true, false, plan)),
-    row("Mutex::open_or_create", "nothing there", |plan| makes(&MUTEX, false, false, plan)),
-    row("Mutex::open_or_create", "another does it, too", |plan| makes(&MUTEX, false, true, plan)),
-    row("Shared::open_or_create", "another does it, too", |plan| makes(&SHARED, false, true, plan)),
+    row("Mutex::create", "nothing there", |plan| makes(&MUTEX, true, false, plan)).every(7),
+    row("Mutex::open_or_create", "nothing there", |plan| makes(&MUTEX, false, false, plan))
+        .every(7),
+    row("Mutex::open_or_create", "another does it, too", |plan| makes(&MUTEX, false, true, plan))
+        .every(11),
+    row("Shared::open_or_create", "another does it, too", |plan| makes(&SHARED, false, true, plan))
+        .every(11),
     row("Semaphore::open_or_create", "another does it, too", |plan| {
         makes(&SEMAPHORE, false, true, plan)
-    }),
+    })
+    .every(11),
     row("PermitPool::open_or_create", "another does it, too", |plan| {
         makes(&POOL, false, true, plan)
-    }),
+    })
+    .every(13),
     row("Barrier::open_or_create", "another does it, too", |plan| {
         makes(&BARRIER, false, true, plan)
-    }),
-    row("Sender::create", "nothing there", |plan| makes(&QUEUE, true, false, plan)),
-    row("Sender::open_or_create", "another does it, too", |plan| makes(&QUEUE, false, true, plan)),
+    })
+    .every(13),
+    row("Sender::create", "nothing there", |plan| makes(&QUEUE, true, false, plan)).every(11),
+    row("Sender::open_or_create", "another does it, too", |plan| makes(&QUEUE, false, true, plan))
+        .every(13),
     row("BlockSender::open_or_create", "another does it, too", |plan| {
         makes(&BLOCKS, false, true, plan)
-    }),
+    })
+    .every(13),
     row("LeaseReceiver::open_or_create", "another does it, too", |plan| {
         makes(&LEASES, false, true, plan)
-    }),
+    })
+    .every(13),
 ];
 
 struct Scene {
@@ -119,7 +128,8 @@ fn makes<T>(thing: &Thing<T>, anew: bool, barger: bool, plan: &Plan) -> Seen {
     }
     let warm = Scene::new();
     let victim = |scene: &Scene| {
-        drop(make(&warm.directory.path().join(std::process::id().to_string())));
+        _ = std::fs::remove_file(warm.path());
+        drop(make(&warm.path()));
         explore_from_here();
         // Not to be dropped: that is no part of it.
         std::mem::forget(make(&scene.path()));

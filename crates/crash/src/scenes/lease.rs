@@ -131,7 +131,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("LeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&NUMBERS, plan)
     }),
-    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, plan)),
+    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, plan)).every(31),
     row("ByteLeaseReceiver::lease, ack", "some there", |plan| {
         leases(&BYTES, 1, End::Acknowledged, false, plan)
     }),
@@ -140,7 +140,8 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("ByteLeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&BYTES, plan)
-    }),
+    })
+    .every(3),
     row("LeaseReceiver::lease, drop", "the last time, poisons it", |plan| {
         leases(&POISONING, 1, End::GivenBack, false, plan)
     }),
@@ -178,6 +179,8 @@ impl<Q> Leases<Q> {
     fn warm_up(&self, most: usize) {
         let warm = self.scene(&[1]);
         (self.lease)(&warm.queue, most, End::GivenBack, &|_| ());
+        // What was given back may be poisoned.
+        (self.send)(&warm.queue, 3);
         (self.lease)(&warm.queue, most, End::Acknowledged, &|_| ());
         (self.send)(&warm.queue, 2);
         (self.drain)(&warm.queue, &|_| ());

@@ -29,7 +29,7 @@ pub(crate) fn message(producer: usize, number: u64) -> u64 {
 }
 
 /// Takes a message apart, if it is one.
-fn parse(received: u64) -> Option<(usize, u64)> {
+pub(crate) fn parse(received: u64) -> Option<(usize, u64)> {
     let (producer, number) = ((received >> 32) as u8 as usize, received & 0xffff_ffff);
     (producer < PRODUCERS && number < MOST && message(producer, number) == received)
         .then_some((producer, number))

@@ -72,8 +72,12 @@ impl Weather {
                 self.kills += 1;
             }
         }
+        // Those who are left may need them to come to an end.
         while !dying.is_empty() {
-            bury(&mut dying, |member| station.was_killed(member));
+            bury(&mut dying, |member| {
+                station.was_killed(member);
+                at_work[member] = Some(begin(member));
+            });
         }
         wind_down(station, &mut at_work);
         self.seconds += start.elapsed().as_secs_f64();

@@ -4,6 +4,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::time::Duration;
 
 use super::word::{Taken, Word};
 use crate::deadline::Deadline;
@@ -65,6 +66,9 @@ impl Link {
     }
 }
 
+/// How long one waits for a thread to end that the kernel has declared dead.
+const NAP: Duration = Duration::from_micros(100);
+
 /// Why a linked lock was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTaken {
@@ -113,7 +117,22 @@ impl<'a> LinkedLock<'a> {
     /// [`NotTaken`] says why not.
     #[inline]
     pub fn lock_until(self, deadline: Deadline) -> Result<Hold, NotTaken> {
-        self.take(|word, me| word.acquire(me, self.segment.spin(), deadline))
+        match self.take(|word, me| word.acquire(me, self.segment.spin(), deadline)) {
+            Err(NotTaken::Busy) if !deadline.has_passed() => self.lock_later(deadline),
+            taken => taken,
+        }
+    }
+
+    /// Goes on trying: the word was garbled, or a thread of this process has not quite ended yet.
+    #[cold]
+    fn lock_later(self, deadline: Deadline) -> Result<Hold, NotTaken> {
+        loop {
+            std::thread::sleep(NAP);
+            match self.take(|word, me| word.acquire(me, self.segment.spin(), deadline)) {
+                Err(NotTaken::Busy) if !deadline.has_passed() => {}
+                taken => return taken,
+            }
+        }
     }
 
     /// Takes the lock if it is free.
@@ -141,7 +160,6 @@ impl<'a> LinkedLock<'a> {
         if let Some(taken) = taken.take_if(|_| link.is_held_by_the_living()) {
             // Garbled, or its owner has not quite ended yet.
             tail.word.put_back(taken);
-            std::thread::yield_now();
         }
         if taken.is_some() {
             link.holder.store(me.tid(), Relaxed);
