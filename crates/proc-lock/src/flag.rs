@@ -12,6 +12,7 @@
 //! | epoch, IDLE (clear) | who sets | epoch |
 //! | | a waiter, before it sleeps | epoch, SLEEPERS |
 //! | epoch, SLEEPERS (clear) | who sets | epoch, and all sleepers are woken: one system call |
+//! | both bits (clear; only a hostile peer writes it) | who sets, and a waiter before it sleeps | epoch, SLEEPERS |
 //!
 //! Each step is one atomic operation or one system call, so nobody can be killed within one. The system
 //! call clears a bit and nothing else: of two who set at once, or of one who sets late, the second does
@@ -69,13 +70,17 @@ impl Flag {
     pub(crate) fn set(&self) {
         let mut seen = self.0.load(Relaxed);
         loop {
-            if seen & SLEEPERS != 0 {
-                return futex::clear_top_and_wake(&self.0, futex::ALL);
-            }
-            // Also when it is set already: what we did before is to be seen by who finds it so.
+            let next = match seen & (SLEEPERS | IDLE) {
+                SLEEPERS => return futex::clear_top_and_wake(&self.0, futex::ALL),
+                // Also when it is set already: what we did before is to be seen by who finds it so.
+                0 | IDLE => seen & EPOCH,
+                // A hostile peer's: the system call would leave IDLE.
+                _ => seen & !IDLE,
+            };
             // Release: pairs with the Acquire of those who look.
-            match self.0.compare_exchange_weak(seen, seen & EPOCH, Release, Relaxed) {
-                Ok(_) => return,
+            match self.0.compare_exchange_weak(seen, next, Release, Relaxed) {
+                Ok(_) if set(next) => return,
+                Ok(_) => seen = next,
                 Err(now) => seen = now,
             }
         }
@@ -104,17 +109,19 @@ impl Flag {
     #[cold]
     fn wait_slow(&self, epoch: u32, spin: &Spin, deadline: Deadline) -> bool {
         spin.until(|| self.was_set(epoch));
+        let asleep = epoch | SLEEPERS;
         loop {
-            if self.was_set(epoch) {
+            // Acquire: as in `was_set`.
+            let seen = self.0.load(Acquire);
+            if set(seen) || seen & EPOCH != epoch {
                 return true;
             }
-            let asleep = epoch | SLEEPERS;
             // Relaxed: the bit carries no data. It may be there already, from another or from a dead one.
-            let marked = match self.0.compare_exchange(epoch | IDLE, asleep, Relaxed, Relaxed) {
-                Ok(_) => true,
-                Err(now) => now == asleep,
-            };
-            if marked && futex::wait(&self.0, asleep, deadline) == Wait::TimedOut {
+            let marked =
+                seen == asleep || self.0.compare_exchange(seen, asleep, Relaxed, Relaxed).is_ok();
+            let slept = marked.then(|| futex::wait(&self.0, asleep, deadline));
+            // The clock, too: a peer that writes without end can keep us from sleeping, but not here.
+            if slept == Some(Wait::TimedOut) || deadline.has_passed() {
                 return self.was_set(epoch);
             }
         }

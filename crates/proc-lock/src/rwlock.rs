@@ -318,11 +318,12 @@ impl<T: Data + Sync> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`LockTimeoutError::TimedOut`] when it took longer; the others as [`write`](Self::write).
+    /// [`LockTimeoutError::TimedOut`] when it took longer, as it does for a thread that reads; the others
+    /// as [`write`](Self::write).
     ///
     /// # Panics
     ///
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write), but not for reading.
     #[doc(alias = "pthread_rwlock_clockwrlock")]
     pub fn write_timeout(
         &self,

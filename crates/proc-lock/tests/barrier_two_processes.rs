@@ -152,3 +152,47 @@ fn one_that_is_stopped_is_waited_for() {
     stopped.signal(libc::SIGCONT);
     stopped.assert_ok();
 }
+
+/// A thread is a member of the barrier, by whichever of its handles it came.
+#[test]
+fn one_handle_less_is_no_membership_less() {
+    let _dog = watchdog(DOG);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("barrier");
+    let barrier = Barrier::create(&path, 2).unwrap();
+    let peer = fork(|| {
+        let (one, other) = (Barrier::open(&path).unwrap(), Barrier::open(&path).unwrap());
+        one.wait().unwrap();
+        drop(one);
+        assert!(!other.is_broken());
+        std::thread::sleep(Duration::from_secs(3600));
+    });
+    barrier.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    peer.kill();
+    assert!(barrier.wait().is_err(), "a member was killed");
+}
+
+/// The last handle of the process takes all memberships along, of those who came by others, too.
+#[test]
+fn the_last_handle_ends_all_memberships() {
+    let _dog = watchdog(DOG);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("barrier");
+    // Dropped, as the peer would inherit it.
+    drop(Barrier::create(&path, 2).unwrap());
+    let peer = fork(|| {
+        let (one, other) = (Barrier::open(&path).unwrap(), Barrier::open(&path).unwrap());
+        one.wait().unwrap();
+        drop(one);
+        drop(other);
+        std::thread::sleep(Duration::from_secs(3600));
+    });
+    let barrier = Barrier::open(&path).unwrap();
+    met(barrier.wait());
+    std::thread::sleep(Duration::from_millis(200));
+    peer.kill();
+    let newcomer = fork(|| met(barrier.wait()));
+    met(barrier.wait());
+    newcomer.assert_ok();
+}

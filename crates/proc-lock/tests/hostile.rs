@@ -131,3 +131,27 @@ fn of_a_once_lock() {
         let _ = (once.get(), once.wait_timeout(SHORT), once.set([1, 2]));
     });
 }
+
+/// A clear word that nobody of us writes: both bits.
+#[test]
+fn who_waits_for_a_garbled_event_gives_up_in_time_or_goes() {
+    let _dog = watchdog(Duration::from_secs(20));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("e");
+    let event = Event::create(&path).unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    let garble = || file.write_all_at(&0x8000_0001_u32.to_le_bytes(), 128).unwrap();
+    garble();
+    assert!(!event.wait_timeout(SHORT));
+    garble();
+    event.set();
+    assert!(event.is_set());
+    event.clear();
+    garble();
+    std::thread::scope(|scope| {
+        scope.spawn(|| event.wait());
+        std::thread::sleep(ROUND / 10);
+        garble();
+        event.set();
+    });
+}

@@ -140,6 +140,39 @@ fn a_thread_local_guard_that_outlives_its_thread_gives_back_once() {
 }
 
 #[test]
+fn a_thread_local_guard_keeps_its_permit_to_the_end() {
+    struct Late(Option<Permit<'static>>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let held = self.0.take();
+            std::thread::spawn(|| assert!(pool().try_acquire().unwrap().is_none())).join().unwrap();
+            drop(held);
+            assert_eq!(pool().available(), 1);
+        }
+    }
+
+    fn pool() -> &'static PermitPool {
+        static POOL: std::sync::OnceLock<PermitPool> = std::sync::OnceLock::new();
+        POOL.get_or_init(|| PermitPool::new(1).unwrap())
+    }
+
+    thread_local! {
+        static LATE: RefCell<Late> = const { RefCell::new(Late(None)) };
+    }
+    let _dog = watchdog(WAIT);
+    std::thread::spawn(|| {
+        // Made before the thread has a place, so destroyed after the places.
+        LATE.with_borrow_mut(|late| late.0 = None);
+        let permit = pool().acquire().unwrap();
+        LATE.with_borrow_mut(|late| late.0 = Some(permit));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(pool().available(), 1);
+}
+
+#[test]
 fn dead_holders_never_use_up_the_places() {
     let pool = PermitPool::new(2).unwrap();
     for _ in 0..300 {

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "maps, links and unmaps the page of a life cell")]
 
 use core::cell::{Cell as LocalCell, RefCell};
+use core::mem;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Release;
 use std::sync::{Arc, Weak};
@@ -22,7 +23,55 @@ const REMEMBERED: usize = 8;
 thread_local! {
     static LAST: [LocalCell<(u64, Option<Name>)>; REMEMBERED] =
         const { [const { LocalCell::new((0, None)) }; REMEMBERED] };
-    static SEATS: RefCell<Vec<Seat>> = const { RefCell::new(Vec::new()) };
+    static SEATS: Seats = const { Seats(RefCell::new(Vec::new())) };
+    /// How much this thread holds by its places. Without a destructor: guards may go after the seats.
+    static HELD: LocalCell<u32> = const { LocalCell::new(0) };
+}
+
+/// What a thread can hold at most: a count that wrapped would say that it holds nothing.
+const MOST_HELD: u32 = i32::MAX.cast_unsigned();
+
+/// The places of a thread, given up when it ends.
+struct Seats(RefCell<Vec<Seat>>);
+
+impl Drop for Seats {
+    fn drop(&mut self) {
+        // A guard in another thread-local may outlive this one, and was leaked if not. The entries stay
+        // linked and mapped, and the kernel ends the lives when nothing of the thread can run any more.
+        if HELD.get() > 0 {
+            mem::forget(mem::take(self.0.get_mut()));
+        }
+    }
+}
+
+impl Places {
+    /// Counts something that the calling thread holds by the name of a place.
+    ///
+    /// While it holds anything its places stay, in the destructors of its thread-locals, too, and last
+    /// until the kernel has ended the thread. [`release`](Self::release) must follow from the same thread.
+    ///
+    /// # Panics
+    ///
+    /// When the thread holds 2^31 - 1 things already.
+    #[inline]
+    pub fn hold() {
+        let held = HELD.get();
+        if held == MOST_HELD {
+            holds_too_much();
+        }
+        HELD.set(held + 1);
+    }
+
+    /// Ends what [`hold`](Self::hold) began.
+    #[inline]
+    pub fn release() {
+        HELD.set(HELD.get().saturating_sub(1));
+    }
+}
+
+#[cold]
+fn holds_too_much() -> ! {
+    panic!("this thread has forgotten {MOST_HELD} guards")
 }
 
 /// Returns the calling thread's name in the mapping with this number, if it remembers one.
@@ -41,7 +90,7 @@ pub(crate) fn forget() {
 pub(super) fn find_or_take(places: Places, segment: &Arc<Segment>) -> Result<Name, NoPlace> {
     let me = Thread::current();
     let taken = SEATS.try_with(|seats| {
-        let mut seats = seats.borrow_mut();
+        let mut seats = seats.0.borrow_mut();
         seats.retain(|seat| seat.is_wanted(me));
         if let Some(seat) = seats.iter().find(|seat| seat.id == segment.id()) {
             return Ok(seat.name);
@@ -62,7 +111,7 @@ pub(super) fn find_or_take(places: Places, segment: &Arc<Segment>) -> Result<Nam
 pub(crate) fn leave(id: u64) {
     let _ = SEATS.try_with(|seats| {
         // Not when it comes from a seat's own end.
-        if let Ok(mut seats) = seats.try_borrow_mut() {
+        if let Ok(mut seats) = seats.0.try_borrow_mut() {
             seats.retain(|seat| seat.id != id);
         }
     });

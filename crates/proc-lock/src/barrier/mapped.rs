@@ -4,10 +4,11 @@
 
 use std::cell::RefCell;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Weak};
 
+use multiproc_core::deadline::Deadline;
 use multiproc_core::place::{MAX_PLACES, Mine, Name, Places};
 use multiproc_core::segment::Segment;
 use multiproc_core::spin::Spin;
@@ -15,6 +16,7 @@ use multiproc_core::spin::Spin;
 use crate::handle::Handle;
 
 use super::parties::Parties;
+use super::round::BRIEFLY;
 use super::words::{ARRIVED, Front, Member, Slot};
 
 /// A mapped barrier: its words, and its members' places.
@@ -24,13 +26,12 @@ pub(super) struct Words {
     pub(super) parties: Parties,
     front: NonNull<Front>,
     slots: [NonNull<Slot>; MAX_PLACES as usize],
-    /// The members among the threads of this process, by place, and the process that they are of: a
-    /// copy in the child of a fork has the parent's.
-    ours: [(AtomicU64, AtomicU32); MAX_PLACES as usize],
     /// The thread of this process that runs its action, by name.
     pub(super) leading: AtomicU64,
     pub(super) lock_spin: Spin,
     pub(super) round_spin: Spin,
+    /// Behind the handle, as fields are dropped in this order.
+    _last: Last,
 }
 
 // SAFETY: the pointers are to words that are atomics.
@@ -50,16 +51,17 @@ impl Words {
         let slots = std::array::from_fn(|index| {
             NonNull::from(places.data(segment, u32::try_from(index).unwrap_or(0), 0))
         });
+        let last = Last(Some(Arc::clone(segment)));
         Self {
             parties: Parties::from_capacity(handle.capacity()),
             handle,
             places,
             front,
             slots,
-            ours: [const { (AtomicU64::new(0), AtomicU32::new(0)) }; MAX_PLACES as usize],
             leading: AtomicU64::new(0),
             lock_spin: Spin::new(),
             round_spin: Spin::new(),
+            _last: last,
         }
     }
 
@@ -116,31 +118,29 @@ impl Words {
     /// Sees to it that the calling thread is no member any more when it ends in an orderly way.
     ///
     /// Not in a section: it allocates.
-    pub(super) fn leaves_at_its_end(self: &Arc<Self>, mine: Mine) {
+    pub(super) fn leaves_at_its_end(&self, mine: Mine) {
         let (name, process) = (mine.name(), std::process::id());
-        if let Some((ours, of)) = self.ours.get(mine.index() as usize) {
-            // Relaxed: this thread's own, until the last handle goes.
-            of.store(process, Relaxed);
-            ours.store(name.raw(), Relaxed);
-        }
+        let segment = Arc::downgrade(self.segment());
         let _ = LEAVERS.try_with(|leavers| {
             let mut leavers = leavers.borrow_mut();
-            leavers.retain(|leaver| leaver.words.strong_count() > 0);
-            leavers.push(Leaver { words: Arc::downgrade(self), name, process });
+            leavers.retain(|leaver| leaver.segment.strong_count() > 0);
+            // It may come to a broken barrier again and again.
+            if !leavers.iter().any(|it| it.name == name && it.segment.ptr_eq(&segment)) {
+                leavers.push(Leaver { segment, name, process });
+            }
         });
     }
+}
 
-    /// Ends a membership. Its thread must not be waiting.
-    fn leave(&self, name: Name) {
-        let member = &self.slot(name.index()).member;
-        let mut seen = member.load(Acquire);
-        while Member::from_word(seen).is(name) {
-            let without = Member::from_word(seen).without().word();
-            // Relaxed: nothing goes with it.
-            match member.compare_exchange_weak(seen, without, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(now) => seen = now,
-            }
+/// Ends a membership. Its thread must not be waiting.
+fn leave(slot: &Slot, name: Name) {
+    let mut seen = slot.member.load(Acquire);
+    while Member::from_word(seen).is(name) {
+        let without = Member::from_word(seen).without().word();
+        // Relaxed: nothing goes with it.
+        match slot.member.compare_exchange_weak(seen, without, Relaxed, Relaxed) {
+            Ok(_) => return,
+            Err(now) => seen = now,
         }
     }
 }
@@ -150,9 +150,9 @@ thread_local! {
     static LEAVERS: RefCell<Vec<Leaver>> = const { RefCell::new(Vec::new()) };
 }
 
-/// One barrier of which this thread is a member, until it ends.
+/// One barrier of which this thread is a member, until it ends, by whichever handle it came.
 struct Leaver {
-    words: Weak<Words>,
+    segment: Weak<Segment>,
     name: Name,
     process: u32,
 }
@@ -160,25 +160,38 @@ struct Leaver {
 impl Drop for Leaver {
     fn drop(&mut self) {
         // In the child of a fork it is a copy, and its thread another.
-        if let Some(words) = self.words.upgrade().filter(|_| self.process == std::process::id()) {
-            words.leave(self.name);
+        let ours = self.process == std::process::id();
+        if let Some(segment) = self.segment.upgrade().filter(|_| ours) {
+            leave(places().data(&segment, self.name.index(), 0), self.name);
+            drop(Last(Some(segment)));
         }
     }
 }
 
-impl Drop for Words {
-    /// The last handle goes: nobody of this process can come any more.
+/// Keeps the mapping. With the last one all members of this process leave: nobody can come any more.
+struct Last(Option<Arc<Segment>>);
+
+impl Drop for Last {
     fn drop(&mut self) {
-        let process = std::process::id();
-        let names = self.ours.iter().filter_map(|(name, of)| {
-            Name::from_raw(name.load(Relaxed)).filter(|_| of.load(Relaxed) == process)
-        });
-        for name in names {
-            // Under the lock, as one may be waiting by way of another handle.
-            let _section = self.front().lock.lock(&self.lock_spin);
-            let state = self.slot(name.index()).state.load(Relaxed);
-            if state & ARRIVED == 0 {
-                self.leave(name);
+        let Some(segment) = self.0.take().and_then(Arc::into_inner) else { return };
+        let (places, process) = (places(), std::process::id());
+        // The living: a dead one's process may have had our number.
+        let ours = |slot: &Slot| {
+            Member::from_word(slot.member.load(Acquire)).name().filter(|name| {
+                slot.process.load(Relaxed) == process && places.is_alive(&segment, *name)
+            })
+        };
+        let slots = || (0..places.used(&segment)).map(|at| places.data::<Slot>(&segment, at, 0));
+        if slots().all(|slot| ours(slot).is_none()) {
+            return;
+        }
+        // Under the lock, as another thread may have mapped it anew and be waiting. If a peer is stopped
+        // in the section they stay, until the kernel tells that they ended.
+        let front = segment.get::<Front>(0);
+        let section = front.lock.lock_until(segment.spin(), Deadline::after(BRIEFLY));
+        for slot in slots().filter(|_| section.is_some()) {
+            if let Some(name) = ours(slot).filter(|_| slot.state.load(Relaxed) & ARRIVED == 0) {
+                leave(slot, name);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::waiting::Stay;
 use super::words::{ARRIVED, AWAY, BROKEN, Member, REFUSED, ROUND, SLEEPERS, Slot};
 
 /// How long one whose time is up waits for a peer that is in the section.
-const BRIEFLY: Duration = Duration::from_millis(100);
+pub(super) const BRIEFLY: Duration = Duration::from_millis(100);
 
 /// Why a wait ended without a round's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +221,7 @@ impl Words {
         }
         let joined = &self.front().joined;
         slot.state.store(AWAY, Relaxed);
+        slot.process.store(std::process::id(), Relaxed);
         slot.tag.store(tag(joined.load(Relaxed)), Relaxed);
         // Release: pairs with the Acquire of who looks without the lock.
         slot.member.store(member.with(mine.name()).word(), Release);

@@ -101,13 +101,14 @@ unsafe impl Plain for Front {}
 /// |---|---|---|---|
 /// | 0 | 8 | `member` | see above; a [`Member`] |
 /// | 8 | 4 | `tag` | its thread, under the lock: what `joined` will be, then 0 |
+/// | 12 | 4 | `process` | its thread, under the lock: the process that it is of |
 /// | 128 | 4 | `state` | see above |
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) member: AtomicU64,
     pub(super) tag: AtomicU32,
-    unused: AtomicU32,
+    pub(super) process: AtomicU32,
     line: [AtomicU64; 14],
     pub(super) state: AtomicU32,
 }

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
 use multiproc_core::lock::linked::Hold;
+use multiproc_core::place::Places;
 
 use crate::mark::Told;
 
@@ -79,6 +80,8 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     /// `data` lies in the body of the lock's segment, aligned, and any bytes are a `T`.
     #[inline]
     pub(super) unsafe fn new(words: &'a Words, reading: Reading<'a>, data: NonNull<T>) -> Self {
+        // Panics long before the flag, which counts forgotten guards, too, would wrap.
+        Places::hold();
         READING.set(READING.get().wrapping_add(1));
         Self { words, reading, data, life: PhantomData }
     }
@@ -133,6 +136,7 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         READING.set(READING.get().wrapping_sub(1));
         self.words.go(self.reading);
+        Places::release();
     }
 }
 

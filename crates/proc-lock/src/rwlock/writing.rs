@@ -49,6 +49,12 @@ pub(super) enum Patience {
     Until(Deadline),
 }
 
+impl Patience {
+    fn is_endless(self) -> bool {
+        matches!(self, Self::Until(deadline) if deadline.remaining().is_none())
+    }
+}
+
 impl Words {
     /// Comes in to write.
     #[inline]
@@ -135,11 +141,14 @@ impl Words {
         let mut spun = false;
         while let Some((reads, name)) = self.reader(slot) {
             if Some(name) == me {
-                if reads_something() {
+                if !reads_something() {
+                    slot.reads.store(0, Relaxed); // Not ours: a peer wrote over it.
+                    continue;
+                }
+                // It may read another lock, and a peer have written here. So who can be late is late.
+                if patience.is_endless() {
                     return Err(NoEntry::Mine);
                 }
-                slot.reads.store(0, Relaxed); // Not ours: a peer wrote over it.
-                continue;
             }
             let Patience::Until(deadline) = patience else { return Err(NoEntry::Late) };
             if !spun {

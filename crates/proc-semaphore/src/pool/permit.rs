@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use multiproc_core::place::Name;
+use multiproc_core::place::{Name, Places};
 
 use super::Pool;
 use super::line::Several;
@@ -24,6 +24,7 @@ pub struct Permit<'a> {
 impl<'a> Permit<'a> {
     #[inline]
     pub(super) fn new(pool: &'a Pool, owner: Name, slot: u32) -> Self {
+        Places::hold();
         Self { pool, owner, slot, here: PhantomData }
     }
 }
@@ -36,6 +37,7 @@ impl Drop for Permit<'_> {
             Slots::remember(self.slot);
             self.pool.slots.wake_if_asleep();
         }
+        Places::release();
     }
 }
 
@@ -58,6 +60,7 @@ pub struct Permits<'a> {
 
 impl<'a> Permits<'a> {
     pub(super) fn new(pool: &'a Pool, owner: Name, bag: Several) -> Self {
+        Places::hold();
         Self { pool, owner, bag, here: PhantomData }
     }
 
@@ -79,6 +82,7 @@ impl Drop for Permits<'_> {
         if self.pool.is_me(self.owner) {
             self.pool.slots.give_back(&mut self.bag);
         }
+        Places::release();
     }
 }
 
