@@ -355,7 +355,7 @@ fn alone() {
                 },
             )
         });
-        assert_eq!(told > 5, to == Write, "{told} deaths were told");
+        assert_eq!(told > 0, to == Write, "{told} deaths were told");
     }
 }
 
