@@ -33,7 +33,7 @@ fn without_anybody_to_wake_it_the_sleep_is_the_last_point() {
     let _dog = watchdog(LIMIT);
     let mut last = None;
     let report = kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 1, ..Limits::default() },
         || SharedPage::new(1),
         |page| {
             page[0].store(1, SeqCst);
@@ -63,6 +63,7 @@ fn a_woken_victim_goes_on_to_its_end() {
             assert_eq!(scene.page[0].load(SeqCst), 1);
             (&scene.writer).write_all(b"x").unwrap();
         })),
+        stride: 1,
         ..Limits::default()
     };
     let report = kill_at_every_instruction(limits, scene, wait_then_count, |scene, point| {
@@ -110,6 +111,7 @@ fn a_lost_wake_is_a_failure() {
     let limits = Limits {
         on_sleep: Some(Box::new(|_: &Scene| {})),
         patience: Duration::from_millis(150),
+        stride: 1,
         ..Limits::default()
     };
     let explored = catch_unwind(AssertUnwindSafe(|| {
@@ -123,7 +125,7 @@ fn a_lost_wake_is_a_failure() {
 fn helpers_of_the_scene_sleep_beside_the_victim_and_end_with_it() {
     let _dog = watchdog(LIMIT);
     let report = kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 1, ..Limits::default() },
         || {
             let scene = scene();
             let reader = scene.reader.try_clone().unwrap();

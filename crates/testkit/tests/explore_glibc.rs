@@ -125,7 +125,12 @@ fn the_sleeper_stays_asleep_on_a_free_mutex() {
         until(LIMIT, "the barger", || barge.load(SeqCst) == 2);
     };
     let report = kill_at_every_instruction(
-        Limits { from_mark: true, before_kill: Some(Box::new(barge)), ..Limits::default() },
+        Limits {
+            from_mark: true,
+            before_kill: Some(Box::new(barge)),
+            stride: 1,
+            ..Limits::default()
+        },
         scene,
         |Scene { lock, sleeper, .. }| {
             lock.lock();

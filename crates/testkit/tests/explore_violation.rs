@@ -34,7 +34,7 @@ fn the_naive_lock_is_caught_and_the_message_names_the_kill_point() {
     let mut stuck_at = None;
     let explored = catch_unwind(AssertUnwindSafe(|| {
         kill_at_every_instruction(
-            Limits::default(),
+            Limits { stride: 1, ..Limits::default() },
             || SharedPage::new(1),
             |page| {
                 naive_lock(page);
@@ -69,7 +69,7 @@ fn a_file_lock_is_released_by_the_kernel_at_every_point() {
         file.unlock().unwrap();
     };
     let report = kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 1, ..Limits::default() },
         || (),
         |()| lock_and_unlock(),
         |(), _| assert!(can_be_taken_by_a_fresh_process(lock_and_unlock), "the lock is stuck"),
