@@ -138,12 +138,13 @@ fn take_part(mut each: impl FnMut(), n: u64, go: &Semaphore, done: &Semaphore) {
 fn two_to_two<T: Item + Sync>(what: &str, item: T, n: u64) {
     let n = fewer(n);
     let (tx, rx) = bounded::<T>(1024).unwrap();
-    let (go, done) = (Semaphore::new(0).unwrap(), Semaphore::new(0).unwrap());
+    let done = Semaphore::new(0).unwrap();
+    // One for each: a fast one must not take another's turn.
+    let go: Vec<_> = (0..4).map(|_| Semaphore::new(0).unwrap()).collect();
     let processes: Vec<_> = (0..2)
-        .flat_map(|_| {
-            let rest = (n, go.clone(), done.clone());
-            let sends = (tx.clone(), rest.clone());
-            let receives = (rx.clone(), rest);
+        .flat_map(|pair| {
+            let sends = (tx.clone(), (n, go[2 * pair].clone(), done.clone()));
+            let receives = (rx.clone(), (n, go[2 * pair + 1].clone(), done.clone()));
             [
                 Builder::new().daemon(true).spawn(sends, |tx: Sender<T>, (n, go, done)| {
                     take_part(|| tx.send(black_box(T::zeroed())).unwrap(), n, &go, &done);
@@ -161,7 +162,7 @@ fn two_to_two<T: Item + Sync>(what: &str, item: T, n: u64) {
         "crossbeam-channel, threads",
         || {
             seconds(|| {
-                (0..4).for_each(|_| go.release().unwrap());
+                go.iter().for_each(|go| go.release().unwrap());
                 (0..4).for_each(|_| done.acquire());
             })
         },

@@ -37,7 +37,9 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn plan(&self, row: &Row) -> Plan {
-        let stride = self.stride.unwrap_or(row.stride).max(1);
+        // A control is to be found out, whatever is left out elsewhere.
+        let wanted = self.stride.filter(|_| row.wanted.is_none());
+        let stride = wanted.unwrap_or(row.stride).max(1);
         Plan { stride, pairs: self.pairs, patience: Duration::from_secs(10) }
     }
 }
