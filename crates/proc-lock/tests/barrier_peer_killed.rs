@@ -10,13 +10,12 @@ use multiproc_core::deadline::{Deadline, without_slices};
 use multiproc_core::futex;
 use proc_lock::{Barrier, Parties};
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, explore_from_here, fork, is_asleep,
-    kill_at_every_instruction, until, watchdog,
+    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, assert_caught, explore_from_here,
+    fork, is_asleep, kill_at_every_instruction, until, watchdog,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -448,8 +447,5 @@ fn one_gives_up() {
 #[test]
 fn a_count_of_arrivals_is_caught() {
     let _dog = watchdog(DOG);
-    let caught = catch_unwind(AssertUnwindSafe(|| comes_last::<Counting>(false, false)));
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains("they wait for the dead"), "{message}");
+    assert_caught(|| comes_last::<Counting>(false, false), "they wait for the dead");
 }

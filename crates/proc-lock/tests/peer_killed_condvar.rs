@@ -10,12 +10,11 @@ use multiproc_core::deadline::{Deadline, without_slices};
 use multiproc_core::futex;
 use proc_lock::{Condvar, Mutex};
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, explore_from_here, fork, is_asleep,
-    kill_at_every_instruction, until, watchdog,
+    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, assert_caught, explore_from_here,
+    fork, is_asleep, kill_at_every_instruction, until, watchdog,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -310,8 +309,5 @@ fn coming_to_wait_for_the_first_time() {
 #[test]
 fn a_notification_that_dies_with_who_was_woken_is_caught() {
     let _dog = watchdog(DOG);
-    let caught = catch_unwind(AssertUnwindSafe(woken::<Naive>));
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains("a taker hangs"), "{message}");
+    assert_caught(woken::<Naive>, "a taker hangs");
 }

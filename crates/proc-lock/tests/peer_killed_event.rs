@@ -6,11 +6,10 @@
 
 use multiproc_core::{deadline::Deadline, futex};
 use proc_lock::{Event, OnceLock};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, fork, is_asleep,
+    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, assert_caught, fork, is_asleep,
     kill_at_every_instruction, until, watchdog,
 };
 
@@ -216,8 +215,5 @@ fn another_computes_when_the_first_was_killed() {
 #[test]
 fn storing_before_waking_is_caught() {
     let _dog = watchdog(DOG);
-    let caught = catch_unwind(AssertUnwindSafe(coming_to_sleepers::<StoreThenWake>));
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains("a sleeper hangs"), "{message}");
+    assert_caught(coming_to_sleepers::<StoreThenWake>, "a sleeper hangs");
 }

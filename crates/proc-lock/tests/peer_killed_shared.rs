@@ -5,9 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use proc_lock::{Mutex, Shared};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use testkit::{End, Limits, Outcome, Report, fork, kill_at_every_instruction, watchdog};
+use testkit::{
+    End, Limits, Outcome, Report, assert_caught, fork, kill_at_every_instruction, watchdog,
+};
 
 const WAIT: Duration = Duration::from_secs(10);
 const DOG: Duration = Duration::from_secs(280);
@@ -86,8 +87,5 @@ fn changing_a_value() {
 #[test]
 fn a_torn_value_is_caught() {
     let _dog = watchdog(DOG);
-    let caught = catch_unwind(AssertUnwindSafe(change::<Mutex<_>>));
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains("torn"), "{message}");
+    assert_caught(change::<Mutex<_>>, "torn");
 }

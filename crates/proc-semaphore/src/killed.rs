@@ -6,14 +6,13 @@
 #![allow(clippy::print_stdout, reason = "tests print what they did")]
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use multiproc_core::deadline::without_slices;
 use testkit::{
-    Child, End, Limits, Outcome, Report, SharedPage, explore_from_here, fork, is_asleep,
-    kill_at_every_instruction, until, watchdog,
+    Child, End, Limits, Outcome, Report, SharedPage, assert_caught, explore_from_here, fork,
+    is_asleep, kill_at_every_instruction, until, watchdog,
 };
 
 use crate::{PermitPool, Semaphore};
@@ -142,7 +141,6 @@ fn give_back(wants: &[u32], barger: Option<fn(&Scene) -> Child>) -> Report {
     let held: Cell<Option<Child>> = Cell::new(None);
     kill_at_every_instruction(
         Limits {
-            stride: 1, // Also for the control.
             from_mark: true,
             before_kill: Some(Box::new(|scene, _| held.set(barger.map(|barger| barger(scene))))),
             ..Limits::default()
@@ -244,7 +242,7 @@ fn giving_back_while_a_barger_dies_before_it_wakes() {
 /// The sleeper does not know of the victim. When that is killed, the slow one must still find whom to wake.
 fn borrow_from_a_slow_one() -> Report {
     kill_at_every_instruction(
-        Limits { stride: 1, from_mark: true, ..Limits::default() }, // Also for the control.
+        Limits { from_mark: true, ..Limits::default() },
         || {
             let scene = Scene::new(1).with_waiters(&[1]);
             GATE.with(|gate| gate.iter().for_each(|word| word.store(0, SeqCst)));
@@ -284,11 +282,8 @@ fn is_caught(otherwise: Otherwise, explore: impl FnOnce() -> Report) {
     let _dog = watchdog(DOG);
     without_slices();
     OTHERWISE.set(otherwise);
-    let caught = catch_unwind(AssertUnwindSafe(explore));
+    assert_caught(explore, "a waiter sleeps on");
     OTHERWISE.set(Otherwise::No);
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains("a waiter sleeps on"), "{message}");
 }
 
 #[test]

@@ -9,11 +9,10 @@
 use multiproc_core::{deadline::Deadline, deadline::without_slices, futex};
 use proc_semaphore::{BoundedSemaphore, Semaphore};
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, fork, is_asleep,
+    Child, End, KillPoint, Limits, Outcome, Report, SharedPage, assert_caught, fork, is_asleep,
     kill_at_every_instruction, until, watchdog,
 };
 
@@ -155,7 +154,7 @@ impl<P: Permits> Scene<P> {
 fn release_to<P: Permits>(n: u32, wants: &[u32]) -> Report {
     let wanted: u32 = wants.iter().sum();
     kill_at_every_instruction(
-        Limits { stride: 1, ..Limits::default() }, // Also for the control.
+        Limits::default(),
         || {
             let scene = Scene::<P>::new();
             wants.iter().for_each(|n| scene.start_waiter(*n));
@@ -326,8 +325,5 @@ fn giving_up() {
 #[test]
 fn adding_before_waking_is_caught() {
     let _dog = watchdog(DOG);
-    let caught = catch_unwind(AssertUnwindSafe(|| release_to::<AddThenWake>(1, &[1])));
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains("a waiter hangs"), "{message}");
+    assert_caught(|| release_to::<AddThenWake>(1, &[1]), "a waiter hangs");
 }

@@ -1,5 +1,6 @@
 //! SIGKILL at every instruction of an operation.
 
+use crate::control::in_control;
 use crate::hunt::Hunt;
 use crate::place::Place;
 use std::fmt;
@@ -57,6 +58,9 @@ impl<S> Default for Limits<'_, S> {
 }
 
 fn stride() -> usize {
+    if in_control() {
+        return 1;
+    }
     let wanted = std::env::var("KILL_STRIDE").ok().and_then(|stride| stride.parse().ok());
     wanted.unwrap_or(1).max(1)
 }

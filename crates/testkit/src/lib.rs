@@ -76,6 +76,7 @@
 //! | with a barger, who acts just before the victim dies | [`Limits::before_kill`] |
 //! | the victim is the woken waiter | [`Limits::on_sleep`] |
 //! | the recoverer is killed, too | [`kill_pairs`] |
+//! | the same, broken on purpose | [`assert_caught`] |
 //! | a peer that is stopped, not dead | [`Child::signal`] with SIGSTOP |
 //!
 //! # What a child may do
@@ -95,6 +96,7 @@ compile_error!("testkit runs on Linux only: it is built on fork, pidfds and ptra
 
 mod asleep;
 mod child;
+mod control;
 mod explore;
 mod fork;
 mod hunt;
@@ -115,6 +117,7 @@ mod way;
 
 pub use asleep::is_asleep;
 pub use child::{Child, Outcome};
+pub use control::assert_caught;
 pub use explore::{BeforeKill, End, KillPoint, Limits, OnSleep, Report, kill_at_every_instruction};
 pub use fork::fork;
 pub use mark::explore_from_here;

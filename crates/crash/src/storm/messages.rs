@@ -8,6 +8,7 @@ use super::{Account, Kind};
 use faces::{Bytes, Face, Numbers, Single};
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
 use testkit::SharedPage;
 
 pub(crate) const KINDS: &[Kind] = &[
@@ -76,7 +77,9 @@ impl<F: Face> Line<F> {
             batch.clear();
             batch.extend((next..end).map(|number| message(producer, number)));
             if batch.is_empty() {
-                return;
+                // To end by itself would be a fault: only a kill ends a worker before the stop.
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
             }
             intended.store(end, SeqCst);
             while next < end {

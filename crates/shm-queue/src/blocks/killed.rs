@@ -8,11 +8,9 @@ use core::cell::{Cell, RefCell};
 use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use testkit::{
-    Child, End, KillPoint, Limits, Outcome, PairReport, Report, SharedPage, explore_from_here,
-    fork, is_asleep, kill_at_every_instruction, kill_pairs, until, watchdog,
+    Child, End, KillPoint, Limits, Outcome, PairReport, Report, SharedPage, assert_caught,
+    explore_from_here, fork, is_asleep, kill_at_every_instruction, kill_pairs, until, watchdog,
 };
 
 use multiproc_core::spin::Spin;
@@ -143,10 +141,7 @@ impl Scene {
 }
 
 fn marked() -> Limits<'static, Scene> {
-    let default = Limits::default();
-    // Also for the controls.
-    let stride = if is_broken(Broken::Nothing) { default.stride } else { 1 };
-    Limits { from_mark: true, max_points: 20_000, stride, ..default }
+    Limits { from_mark: true, max_points: 20_000, ..Limits::default() }
 }
 
 /// What a process does once only: it is no part of the operation.
@@ -345,11 +340,8 @@ fn passes(explore: impl FnOnce() -> Report) {
 fn is_caught(rule: Broken, explore: impl FnOnce(), what: &str) {
     let _dog = watchdog(DOG);
     BROKEN.set(rule);
-    let caught = catch_unwind(AssertUnwindSafe(explore));
+    assert_caught(explore, what);
     BROKEN.set(Broken::Nothing);
-    let message = caught.unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains(what), "{message}");
 }
 
 #[test]

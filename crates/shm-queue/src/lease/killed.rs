@@ -6,12 +6,11 @@
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use testkit::{
-    End, Limits, Outcome, Report, explore_from_here, fork, is_asleep, kill_at_every_instruction,
-    until, watchdog,
+    End, Limits, Outcome, Report, assert_caught, explore_from_here, fork, is_asleep,
+    kill_at_every_instruction, until, watchdog,
 };
 
 use super::Leases;
@@ -83,11 +82,8 @@ fn passes(what: &str, explore: impl FnOnce() -> Report) {
 fn is_caught(fault: Fault, explore: impl FnOnce() -> Report, what: &str) {
     let _dog = watchdog(DOG);
     FAULT.set(Some(fault));
-    let caught = catch_unwind(AssertUnwindSafe(explore));
+    assert_caught(explore, what);
     FAULT.set(None);
-    let message = caught.map(|report| report.to_string()).unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains(what), "{message}");
 }
 
 /// The victim gets a message and acknowledges it, nobody else being there.

@@ -9,14 +9,13 @@ use core::sync::atomic::Ordering::{Release, SeqCst};
 use core::time::Duration;
 
 use core::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread::LocalKey;
 
 use multiproc_core::futex;
 use testkit::{
-    Child, End, Limits, Outcome, Report, SharedPage, fork, is_asleep, kill_at_every_instruction,
-    until, watchdog,
+    Child, End, Limits, Outcome, Report, SharedPage, assert_caught, fork, is_asleep,
+    kill_at_every_instruction, until, watchdog,
 };
 
 use crate::{ByteReceiver, ByteSender, Receiver, Sender, bounded, bounded_bytes};
@@ -67,7 +66,7 @@ fn start_sleeper(body: impl FnOnce()) -> Child {
 fn send_to_a_sleeper() -> Report {
     struct Scene(Sender<u64>, Receiver<u64>, Child);
     kill_at_every_instruction(
-        Limits { stride: 1, ..Limits::default() }, // Also for the control.
+        Limits::default(),
         || {
             let (tx, rx) = bounded::<u64>(2).unwrap();
             let child = start_sleeper(|| assert!(rx.recv().is_ok()));
@@ -146,7 +145,7 @@ fn receive_many_from_a_sleeper() -> Report {
 fn receive_from_a_sleeper() -> Report {
     struct Scene(Receiver<u64>, Child);
     kill_at_every_instruction(
-        Limits { stride: 1, ..Limits::default() }, // Also for the control.
+        Limits::default(),
         || {
             let (tx, rx) = bounded::<u64>(1).unwrap();
             tx.send(1).unwrap();
@@ -168,7 +167,7 @@ fn receive_from_a_sleeper() -> Report {
 fn receive_bytes_from_a_sleeper() -> Report {
     struct Scene(ByteReceiver, ByteSender, Child);
     kill_at_every_instruction(
-        Limits { stride: 1, ..Limits::default() }, // Also for the control.
+        Limits::default(),
         || {
             let (tx, rx) = bounded_bytes(8, 96).unwrap();
             for i in 0..3 {
@@ -255,11 +254,8 @@ fn is_caught<T: Debug>(
 ) {
     let _dog = watchdog(DOG);
     mistake.set(true);
-    let caught = catch_unwind(AssertUnwindSafe(explore));
+    assert_caught(explore, what);
     mistake.set(false);
-    let message = caught.unwrap_err();
-    let message = message.downcast_ref::<String>().unwrap();
-    assert!(message.contains(what), "{message}");
 }
 
 #[test]
