@@ -66,7 +66,10 @@ pub(crate) struct Plan {
 impl Plan {
     /// The limits of most explorations: from where the victim says so, without an end.
     pub(crate) fn limits<'h, S>(&self) -> Limits<'h, S> {
-        Limits { from_mark: true, stride: self.stride, max_points: 50_000, ..Limits::default() }
+        // Shorter than the 25 ms after which who waits at a queue first looks for its peers.
+        let nap = Duration::from_millis(10);
+        let default = Limits::default();
+        Limits { from_mark: true, stride: self.stride, max_points: 50_000, nap, ..default }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::fault::demand;
 use multiproc_core::{deadline::Deadline, futex};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
@@ -85,6 +86,16 @@ impl Stage {
         let child = fork(body);
         until(LIMIT, "the other's sleep", || is_asleep(child.pid()));
         self.others.borrow_mut().push(child);
+    }
+
+    /// Stops those who were started earlier where they are.
+    pub(crate) fn stop_others(&self) {
+        self.others.borrow().iter().for_each(|child| child.signal(Signal::SIGSTOP as i32));
+    }
+
+    /// Lets them go on.
+    pub(crate) fn continue_others(&self) {
+        self.others.borrow().iter().for_each(|child| child.signal(Signal::SIGCONT as i32));
     }
 
     /// Starts a process that barges in; when this returns, it has tried, or it sleeps because the victim, who

@@ -6,8 +6,8 @@ use std::error::Error;
 use std::fmt;
 
 const OWNER_DIED: &str =
-    "the process that held the mutex died inside; its data may be half-changed";
-const POISONED: &str = "a thread that held the mutex panicked inside; its data may be half-changed";
+    "the process that held the lock died inside; its data may be half-changed";
+const POISONED: &str = "a thread that held the lock panicked inside; its data may be half-changed";
 
 /// The lock was taken, and the data may be half-changed.
 pub enum LockError<G> {
@@ -20,7 +20,7 @@ pub enum LockError<G> {
 
 impl<G> LockError<G> {
     /// Takes the guard out.
-    #[must_use = "the mutex unlocks when the guard is dropped"]
+    #[must_use = "the lock unlocks when the guard is dropped"]
     pub fn into_inner(self) -> G {
         match self {
             Self::OwnerDied(guard) | Self::Poisoned(guard) => guard,
@@ -72,7 +72,7 @@ pub enum WaitTimeoutError<G> {
 
 impl<G> WaitTimeoutError<G> {
     /// Takes the guard out.
-    #[must_use = "the mutex unlocks when the guard is dropped"]
+    #[must_use = "the lock unlocks when the guard is dropped"]
     pub fn into_inner(self) -> G {
         match self {
             Self::TimedOut(guard) | Self::OwnerDied(guard) | Self::Poisoned(guard) => guard,
@@ -102,7 +102,7 @@ macro_rules! with_nothing {
     ($name:ident, $nothing:ident, $text:literal) => {
         impl<G> $name<G> {
             /// Takes the guard out, if the lock was taken.
-            #[must_use = "the mutex unlocks when the guard is dropped"]
+            #[must_use = "the lock unlocks when the guard is dropped"]
             pub fn into_inner(self) -> Option<G> {
                 match self {
                     Self::OwnerDied(guard) | Self::Poisoned(guard) => Some(guard),
@@ -130,8 +130,8 @@ macro_rules! with_nothing {
     };
 }
 
-with_nothing!(TryLockError, WouldBlock, "the mutex is held");
-with_nothing!(LockTimeoutError, TimedOut, "the mutex was held until the timeout");
+with_nothing!(TryLockError, WouldBlock, "the lock is held");
+with_nothing!(LockTimeoutError, TimedOut, "the lock was held until the timeout");
 
 macro_rules! printed {
     ($($name:ident)*) => {$(

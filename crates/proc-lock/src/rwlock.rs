@@ -24,6 +24,7 @@ use crate::handle::{Handle, Kind};
 use crate::outcome::{LockError, LockTimeoutError, TryLockError};
 
 mod guard;
+mod held;
 mod mapped;
 mod reading;
 mod words;

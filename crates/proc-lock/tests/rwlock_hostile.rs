@@ -80,3 +80,18 @@ fn any_bit() {
         }
     }
 }
+
+#[test]
+fn a_flag_that_a_peer_raised_for_a_thread_that_reads_another_lock_is_nothing() {
+    let _dog = watchdog(Duration::from_secs(20));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    let (lock, other) = (RwLock::create(&path, 0u64).unwrap(), RwLock::new(0u64).unwrap());
+    // The thread's place is the first, and its flag lies at the beginning of it.
+    drop(lock.read().unwrap());
+    let reads = other.read().unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&1u32.to_ne_bytes(), 4_096 + 8).unwrap();
+    *lock.write().unwrap() += 1;
+    drop(reads);
+}

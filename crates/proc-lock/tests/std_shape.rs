@@ -29,7 +29,7 @@ fn a_held_lock_would_block_and_times_out() {
             let error = mutex.lock_timeout(Duration::from_millis(30)).unwrap_err();
             assert!(matches!(error, LockTimeoutError::TimedOut));
             assert!(start.elapsed() >= Duration::from_millis(30));
-            assert_eq!(error.to_string(), "the mutex was held until the timeout");
+            assert_eq!(error.to_string(), "the lock was held until the timeout");
         });
     });
     drop(held);

@@ -178,15 +178,30 @@ impl<'a> Tracee<'a> {
         (low | high).to_le_bytes()
     }
 
-    /// Runs at full speed until the tracee stands before the instruction at `ip`. `None` when it
-    /// does not come there, but sleeps for `nap`, or runs for longer than any way there can be.
-    pub(crate) fn leap(&mut self, ip: u64, nap: Duration) -> Option<Step> {
-        self.run_to(ip);
+    /// Runs at full speed until the tracee stands before the instruction at `ip` for the `hits`th time. `None`
+    /// when it does not come there, but sleeps for `nap`, or runs for longer than any way there can be.
+    pub(crate) fn leap(&mut self, ip: u64, hits: usize, nap: Duration) -> Option<Step> {
         let (start, pid) = (Instant::now(), self.child.pid());
-        self.finish(|| {
+        let give_up = || {
             let took = start.elapsed();
             took >= LONGEST_LEAP || took >= nap && state(pid) == Some('S')
-        })
+        };
+        for hit in 0..hits {
+            if hit > 0 {
+                // Off the breakpoint; the end of that step is the end of the leap if it is no plain step.
+                self.set_off(ip);
+                match self.finish(give_up)? {
+                    Step::Done => {}
+                    other => return Some(other),
+                }
+            }
+            self.run_to(ip);
+            match self.finish(give_up)? {
+                Step::Done => {}
+                other => return Some(other),
+            }
+        }
+        Some(Step::Done)
     }
 
     /// Sets a breakpoint and goes.

@@ -1,29 +1,55 @@
 //! The way a victim went the last time, so that the next one need not be stepped along all of it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+
+/// How many steps a victim takes in the time in which it runs into a breakpoint and over it.
+const STEPS_PER_HIT: usize = 4;
 
 /// The addresses of the instructions before which the victim stood, in order.
 ///
-/// A victim that is deterministic passes them again. An address that comes for the first time can
-/// be run to at full speed, with one breakpoint; what follows it is stepped.
+/// A victim that is deterministic passes them again. So it can run at full speed to one of them, with a
+/// breakpoint that it runs into as often as it stood there before; what follows is stepped.
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
     ips: Vec<u64>,
-    seen: HashSet<u64>,
-    /// For each position, the last one up to it whose address is new there.
-    landmarks: Vec<usize>,
+    /// For each position, which of all addresses it is; and the number that each has.
+    numbers: Vec<usize>,
+    known: HashMap<u64, usize>,
     /// The positions at which the next instruction put the victim to sleep, in order.
     sleeps: Vec<usize>,
 }
 
+/// Where a victim may run to at full speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Landmark {
+    pub(crate) position: usize,
+    pub(crate) ip: u64,
+    /// The how manieth time that the victim comes to `ip`, from where it stands now; 1 is the first.
+    pub(crate) hits: usize,
+}
+
 impl Trail {
-    /// Returns the last position after `from` and up to `target` that a breakpoint can find, and
-    /// its address. None lies behind a sleep, which is something to be stepped into.
-    pub(crate) fn landmark(&self, from: usize, target: usize) -> Option<(usize, u64)> {
-        let known = self.landmarks.len().checked_sub(1)?;
+    /// Returns the place after `from` and up to `target` from where the way to the target is shortest,
+    /// if any is worth the breakpoint. None lies behind a sleep, which is something to be stepped into.
+    pub(crate) fn landmark(&self, from: usize, target: usize) -> Option<Landmark> {
+        let known = self.ips.len().checked_sub(1)?;
         let sleep = self.sleeps.iter().copied().find(|&at| at >= from).unwrap_or(known);
-        let position = *self.landmarks.get(target.min(known).min(sleep))?;
-        (position > from).then(|| self.ips.get(position).map(|&ip| (position, ip)))?
+        let last = target.min(known).min(sleep);
+        // A breakpoint where it stands would stop it at once.
+        let here = self.ips.get(from)?;
+        let mut visits = vec![0; self.known.len()];
+        let mut best: Option<(usize, Landmark)> = None;
+        for position in from + 1..=last {
+            let (ip, number) = (self.ips[position], self.numbers[position]);
+            visits[number] += 1;
+            let hits = visits[number];
+            let steps = hits * STEPS_PER_HIT + (last - position);
+            let better = best.is_none_or(|(least, _)| steps <= least);
+            if ip != *here && better && (hits == 1 || steps < last - from) {
+                best = Some((steps, Landmark { position, ip, hits }));
+            }
+        }
+        best.map(|(_, landmark)| landmark)
     }
 
     /// Notes where a victim stands. Leaving the trail forgets the rest of the old one.
@@ -33,13 +59,12 @@ impl Trail {
         }
         if position < self.ips.len() {
             self.ips.truncate(position);
-            self.landmarks.truncate(position);
+            self.numbers.truncate(position);
             self.sleeps.retain(|&at| at < position);
-            self.seen = self.ips.iter().copied().collect();
         }
         debug_assert_eq!(position, self.ips.len(), "a step was not noted");
-        let last = self.landmarks.last().copied().unwrap_or(0);
-        self.landmarks.push(if self.seen.insert(ip) { position } else { last });
+        let next = self.known.len();
+        self.numbers.push(*self.known.entry(ip).or_insert(next));
         self.ips.push(ip);
     }
 
@@ -68,39 +93,58 @@ mod tests {
         trail
     }
 
+    fn at(position: usize, ip: u64, hits: usize) -> Option<Landmark> {
+        Some(Landmark { position, ip, hits })
+    }
+
     #[test]
-    fn landmarks_are_first_visits() {
+    fn a_short_way_leads_to_the_last_first_visit() {
         // A loop over 20, 30, then onwards.
         let trail = trail(&[10, 20, 30, 20, 30, 40]);
         assert_eq!(trail.landmark(0, 0), None);
-        assert_eq!(trail.landmark(0, 1), Some((1, 20)));
-        assert_eq!(trail.landmark(0, 4), Some((2, 30)));
-        assert_eq!(trail.landmark(0, 5), Some((5, 40)));
-        assert_eq!(trail.landmark(0, 99), Some((5, 40)), "beyond the known way");
+        assert_eq!(trail.landmark(0, 1), at(1, 20, 1));
+        assert_eq!(trail.landmark(0, 4), at(2, 30, 1));
+        assert_eq!(trail.landmark(0, 5), at(5, 40, 1));
+        assert_eq!(trail.landmark(0, 99), at(5, 40, 1), "beyond the known way");
+        assert_eq!(trail.landmark(1, 3), at(2, 30, 1), "no breakpoint where it stands");
+    }
+
+    #[test]
+    fn a_long_loop_is_leapt_round_by_round() {
+        let rounds = (0..50).flat_map(|_| 20..60);
+        let trail = trail(&[10].into_iter().chain(rounds).collect::<Vec<u64>>());
+        // Every round before costs a hit, and a step costs less than one.
+        assert_eq!(trail.landmark(0, 1 + 25 * 40), at(25 * 40, 59, 25));
+        assert_eq!(trail.landmark(0, 1 + 25 * 40 + 39), at(1 + 25 * 40 + 39, 59, 26));
+        assert_eq!(
+            trail.landmark(1 + 25 * 40, 1 + 26 * 40),
+            at(26 * 40, 59, 1),
+            "not where it stands"
+        );
     }
 
     #[test]
     fn no_landmark_lies_behind_a_sleep() {
         let mut trail = trail(&[10, 20, 30, 40, 50]);
         trail.note_sleep(2);
-        assert_eq!(trail.landmark(0, 4), Some((2, 30)));
+        assert_eq!(trail.landmark(0, 4), at(2, 30, 1));
         assert_eq!(trail.landmark(2, 4), None, "the sleep itself is stepped");
-        assert_eq!(trail.landmark(3, 4), Some((4, 50)));
+        assert_eq!(trail.landmark(3, 4), at(4, 50, 1));
         trail.note(1, 21);
         trail.note(2, 31);
         trail.note(3, 41);
-        assert_eq!(trail.landmark(0, 3), Some((3, 41)), "the sleep was on the old way");
+        assert_eq!(trail.landmark(0, 3), at(3, 41, 1), "the sleep was on the old way");
     }
 
     #[test]
     fn another_way_replaces_the_rest_of_the_old_one() {
         let mut trail = trail(&[10, 20, 30, 40, 50]);
         trail.note(2, 40);
-        assert_eq!(trail.landmark(0, 99), Some((2, 40)), "40 is new again at its new place");
+        assert_eq!(trail.landmark(0, 99), at(2, 40, 1), "40 is new again at its new place");
         trail.note(3, 20);
-        assert_eq!(trail.landmark(0, 99), Some((2, 40)));
+        assert_eq!(trail.landmark(0, 99), at(2, 40, 1));
         trail.note(2, 40);
-        assert_eq!(trail.landmark(0, 1), Some((1, 20)));
+        assert_eq!(trail.landmark(0, 1), at(1, 20, 1));
     }
 
     #[test]

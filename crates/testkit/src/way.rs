@@ -116,9 +116,9 @@ impl Way {
             }
 
             let landmark = end.filter(|_| leap).and_then(|end| self.trail.landmark(position, end));
-            if let Some((ahead, ip)) = landmark {
-                match tracee.leap(ip, limits.nap) {
-                    Some(Step::Done) => position = ahead,
+            if let Some(landmark) = landmark {
+                match tracee.leap(landmark.ip, landmark.hits, limits.nap) {
+                    Some(Step::Done) => position = landmark.position,
                     Some(Step::Ended(outcome)) if !self.is_done() => {
                         panic!("the victim {outcome} after more than {instruction} instructions")
                     }

@@ -33,15 +33,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("BlockSender::try_reserve", "some free", |plan| does(Deed::TryReserve, 0, false, plan)),
     row("BlockSender::reserve", "all blocks taken, woken, another asleep", |plan| {
         woken(false, plan)
-    })
-    .every(7),
+    }),
     row("BlockSender::reserve", "all blocks taken, woken, another asleep, barger", |plan| {
         woken(true, plan)
-    })
-    .every(11),
+    }),
     row("WriteGuard::commit", "nobody waits", |plan| does(Deed::Commit, 0, false, plan)),
-    row("WriteGuard::commit", "two receivers asleep", |plan| does(Deed::Commit, 2, false, plan))
-        .every(5),
+    row("WriteGuard::commit", "two receivers asleep", |plan| does(Deed::Commit, 2, false, plan)),
     row("WriteGuard::commit_timeout", "receiver asleep", |plan| {
         does(Deed::CommitTimeout, 1, false, plan)
     }),

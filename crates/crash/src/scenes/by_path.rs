@@ -57,36 +57,27 @@ const LEASES: Thing<LeaseReceiver<u64>> =
     thing!(LeaseReceiver<u64>, (3, 2), |receiver| receiver.capacity() == 3 && receiver.is_empty());
 
 pub(crate) const ROWS: &[Row] = &[
-    row("Mutex::create", "nothing there", |plan| makes(&MUTEX, true, false, plan)).every(7),
-    row("Mutex::open_or_create", "nothing there", |plan| makes(&MUTEX, false, false, plan))
-        .every(7),
-    row("Mutex::open_or_create", "another does it, too", |plan| makes(&MUTEX, false, true, plan))
-        .every(11),
-    row("Shared::open_or_create", "another does it, too", |plan| makes(&SHARED, false, true, plan))
-        .every(11),
+    row("Mutex::create", "nothing there", |plan| makes(&MUTEX, true, false, plan)),
+    row("Mutex::open_or_create", "nothing there", |plan| makes(&MUTEX, false, false, plan)),
+    row("Mutex::open_or_create", "another does it, too", |plan| makes(&MUTEX, false, true, plan)),
+    row("Shared::open_or_create", "another does it, too", |plan| makes(&SHARED, false, true, plan)),
     row("Semaphore::open_or_create", "another does it, too", |plan| {
         makes(&SEMAPHORE, false, true, plan)
-    })
-    .every(11),
+    }),
     row("PermitPool::open_or_create", "another does it, too", |plan| {
         makes(&POOL, false, true, plan)
-    })
-    .every(13),
+    }),
     row("Barrier::open_or_create", "another does it, too", |plan| {
         makes(&BARRIER, false, true, plan)
-    })
-    .every(13),
-    row("Sender::create", "nothing there", |plan| makes(&QUEUE, true, false, plan)).every(11),
-    row("Sender::open_or_create", "another does it, too", |plan| makes(&QUEUE, false, true, plan))
-        .every(13),
+    }),
+    row("Sender::create", "nothing there", |plan| makes(&QUEUE, true, false, plan)),
+    row("Sender::open_or_create", "another does it, too", |plan| makes(&QUEUE, false, true, plan)),
     row("BlockSender::open_or_create", "another does it, too", |plan| {
         makes(&BLOCKS, false, true, plan)
-    })
-    .every(13),
+    }),
     row("LeaseReceiver::open_or_create", "another does it, too", |plan| {
         makes(&LEASES, false, true, plan)
-    })
-    .every(13),
+    }),
 ];
 
 struct Scene {

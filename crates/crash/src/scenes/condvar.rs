@@ -71,16 +71,13 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Condvar::wait_while", "woken, another asleep", |plan| {
         semaphore::woken(&STORE, Verb::Block, false, plan)
-    })
-    .every(5),
+    }),
     row("Condvar::wait_while", "woken, another asleep, barger", |plan| {
         semaphore::woken(&STORE, Verb::Block, true, plan)
-    })
-    .every(7),
+    }),
     row("Condvar::wait_timeout_while", "woken, another asleep, barger", |plan| {
         semaphore::woken(&STORE, Verb::Timeout, true, plan)
-    })
-    .every(5),
+    }),
     row("Condvar::notify_one", "next one killed too, two sleepers", |plan| {
         semaphore::release_twice(&STORE, plan)
     })

@@ -131,7 +131,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("LeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&NUMBERS, plan)
     }),
-    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, plan)).every(31),
+    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, plan)),
     row("ByteLeaseReceiver::lease, ack", "some there", |plan| {
         leases(&BYTES, 1, End::Acknowledged, false, plan)
     }),

@@ -99,13 +99,11 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("PermitPool::acquire_timeout", "woken, another asleep, barger", |plan| {
         woken(&POOL, Verb::Timeout, true, plan)
-    })
-    .every(3),
+    }),
     row("PermitPool::acquire_many", "all free", |plan| free(&POOL_ALL, Verb::Block, plan)),
     row("PermitPool::acquire_many", "woken, another asleep, barger", |plan| {
         woken(&POOL_ALL, Verb::Block, true, plan)
-    })
-    .every(11),
+    }),
     row("Permit::drop", "sleeper", |plan| unlock(&POOL, 1, false, plan)),
     row("Permit::drop", "sleeper, barger", |plan| unlock(&POOL, 1, true, plan)),
     row("Permit::drop", "two sleepers, barger", |plan| unlock(&POOL, 2, true, plan)),
@@ -120,8 +118,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("Shared::update", "its owner died", |plan| orphaned(&VALUE, Verb::Block, plan)),
     row("Shared::update", "woken, another asleep, barger", |plan| {
         woken(&VALUE, Verb::Block, true, plan)
-    })
-    .every(5),
+    }),
     row("Shared::update", "two sleepers, barger", |plan| unlock(&VALUE, 2, true, plan)),
     row("Shared::update", "next owner killed too, sleeper", |plan| recoverer(&VALUE, true, plan)),
     row("SharedSlice::lock", "free", |plan| free(&SLICE, Verb::Block, plan)),

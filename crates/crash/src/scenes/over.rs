@@ -99,26 +99,19 @@ pub(crate) const ROWS: &[Row] = &[
     row("Receiver::close", "full, two senders asleep", |plan| opens(&FULL, false, 2, plan)),
     row("Receiver::recv", "told of the close, another asleep", |plan| {
         passes(&EMPTY, Verb::Block, plan)
-    })
-    .every(11),
+    }),
     row("Sender::send_timeout", "told of the close, another asleep", |plan| {
         passes(&FULL, Verb::Timeout, plan)
-    })
-    .every(11),
-    row("ByteSender::close", "two receivers asleep", |plan| opens(&EMPTY_BYTES, false, 2, plan))
-        .every(3),
+    }),
+    row("ByteSender::close", "two receivers asleep", |plan| opens(&EMPTY_BYTES, false, 2, plan)),
     row("BlockReceiver::close", "all blocks taken, two senders asleep", |plan| {
         opens(&FULL_OF_BLOCKS, false, 2, plan)
-    })
-    .every(5),
-    row("Receiver::task_done", "the last, two join", |plan| opens(&UNFINISHED, false, 2, plan))
-        .every(3),
-    row("Sender::join", "woken, another asleep", |plan| passes(&UNFINISHED, Verb::Block, plan))
-        .every(7),
+    }),
+    row("Receiver::task_done", "the last, two join", |plan| opens(&UNFINISHED, false, 2, plan)),
+    row("Sender::join", "woken, another asleep", |plan| passes(&UNFINISHED, Verb::Block, plan)),
     row("Sender::join_timeout", "woken, another asleep", |plan| {
         passes(&UNFINISHED, Verb::Timeout, plan)
-    })
-    .every(7),
+    }),
     row("Sender::drop", "the last, two receivers asleep", |plan| leaves(&LAST_SENDER, plan)),
     row("Receiver::drop", "the last, full, two senders asleep", |plan| {
         leaves(&LAST_RECEIVER, plan)

@@ -23,8 +23,12 @@ const OTHERS: [u64; 2] = [60, 61];
 const BARGED: u64 = 70;
 /// What is sent to those who sleep on for want of a message, from here on.
 const CONSOLATION: u64 = 80;
+/// The same, to a victim that had to sleep again.
+const CONSOLATION_AGAIN: u64 = 140;
 /// What is sent last, after the kill.
 const LAST: u64 = 200;
+/// Where it is noted how often the victim had to sleep again.
+const AGAIN: u64 = 210;
 
 pub(crate) struct Scene<Q> {
     queue: Q,
@@ -202,9 +206,13 @@ pub(crate) fn send_to_sleepers<Q>(
 pub(crate) fn woken_sender<Q>(queue: &Queue<Q>, verb: Verb, barger: bool, plan: &Plan) -> Seen {
     let mut limits = plan.limits();
     limits.on_sleep = Some(Box::new(|scene: &Scene<Q>| {
-        queue.start_senders(scene, &OTHERS[..1]);
-        scene.stage.give(Cue::Mattered);
-        for _ in 0..2 {
+        // Once more when the other one was faster than the victim and took all the room.
+        let first = !scene.stage.was_given(Cue::Mattered);
+        if first {
+            queue.start_senders(scene, &OTHERS[..1]);
+            scene.stage.give(Cue::Mattered);
+        }
+        for _ in 0..1 + u64::from(first) {
             demand!(queue.receive(scene, Try), Lost, "a full queue has nothing");
         }
     }));
@@ -291,9 +299,21 @@ pub(crate) fn recv_from_sleepers<Q>(
 pub(crate) fn woken_receiver<Q>(queue: &Queue<Q>, verb: Verb, barger: bool, plan: &Plan) -> Seen {
     let mut limits = plan.limits();
     limits.on_sleep = Some(Box::new(|scene: &Scene<Q>| {
-        queue.start_receivers(scene, 1);
-        scene.stage.give(Cue::Mattered);
-        OTHERS.iter().for_each(|number| queue.send_one(scene, *number));
+        if !scene.stage.was_given(Cue::Mattered) {
+            queue.start_receivers(scene, 1);
+            if queue.batch > 1 {
+                // It might take all there is before the victim, or not, and no victim's way would be like
+                // the last one's.
+                scene.stage.stop_others();
+            }
+            scene.stage.give(Cue::Mattered);
+            OTHERS.iter().for_each(|number| queue.send_one(scene, *number));
+            return;
+        }
+        // The other one was faster than the victim, and took all there was.
+        let times = scene.stage.noted(AGAIN);
+        scene.stage.note(AGAIN);
+        queue.send_one(scene, CONSOLATION_AGAIN + times);
     }));
     if barger {
         limits.before_kill = Some(Box::new(|scene: &Scene<Q>, _| {
@@ -306,6 +326,7 @@ pub(crate) fn woken_receiver<Q>(queue: &Queue<Q>, verb: Verb, barger: bool, plan
         demand!(queue.receive(scene, verb), Lost, "no message");
     };
     let check = |scene: Scene<Q>, point: KillPoint| {
+        scene.stage.continue_others();
         queue.receivers_end(&scene, plan);
         let sent: &[u64] = if scene.stage.was_given(Cue::Mattered) { &OTHERS } else { &[] };
         let lost = if point.finished { 0 } else { queue.batch };

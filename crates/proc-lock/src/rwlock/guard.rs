@@ -2,7 +2,6 @@
 
 #![allow(unsafe_code, reason = "references to shared bytes, which the lock keeps from changing")]
 
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -15,19 +14,10 @@ use multiproc_core::place::Places;
 
 use crate::mark::Told;
 
+use super::held;
 use super::mapped::Words;
 use super::reading::Reading;
 use super::words::{PANICKED, WHOLE, WRITING};
-
-thread_local! {
-    /// How many guards for reading this thread has, of all locks.
-    static READING: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Says whether this thread reads at all: in memory of its own, where no peer can write.
-pub(super) fn reads_something() -> bool {
-    READING.get() > 0
-}
 
 /// Having a [`RwLock`](crate::RwLock) for reading: its data, until this is dropped.
 ///
@@ -82,7 +72,7 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     pub(super) unsafe fn new(words: &'a Words, reading: Reading<'a>, data: NonNull<T>) -> Self {
         // Panics long before the flag, which counts forgotten guards, too, would wrap.
         Places::hold();
-        READING.set(READING.get().wrapping_add(1));
+        held::add(words.segment());
         Self { words, reading, data, life: PhantomData }
     }
 }
@@ -134,7 +124,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        READING.set(READING.get().wrapping_sub(1));
+        held::remove(self.words.segment());
         self.words.go(self.reading);
         Places::release();
     }

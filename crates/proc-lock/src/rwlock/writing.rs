@@ -10,7 +10,7 @@ use multiproc_core::futex;
 use multiproc_core::lock::linked::{Hold, NotTaken};
 use multiproc_core::place::Name;
 
-use super::guard::reads_something;
+use super::held;
 use super::mapped::Words;
 use super::reading::Reading;
 use super::words::{CAREFUL, DRAINING, OPEN, PANICKED, SHUT, Slot, WHOLE, WRITING};
@@ -141,11 +141,10 @@ impl Words {
         let mut spun = false;
         while let Some((reads, name)) = self.reader(slot) {
             if Some(name) == me {
-                if !reads_something() {
+                if !held::may_read(self.segment()) {
                     slot.reads.store(0, Relaxed); // Not ours: a peer wrote over it.
                     continue;
                 }
-                // It may read another lock, and a peer have written here. So who can be late is late.
                 if patience.is_endless() {
                     return Err(NoEntry::Mine);
                 }

@@ -17,16 +17,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("Sender::send", "two sleepers, barger", |plan| send_to_sleepers(&NUMBERS, 2, true, plan)),
     row("Sender::send", "full, woken, another asleep", |plan| {
         woken_sender(&NUMBERS, Block, false, plan)
-    })
-    .every(7),
+    }),
     row("Sender::send", "full, woken, another asleep, barger", |plan| {
         woken_sender(&NUMBERS, Block, true, plan)
-    })
-    .every(7),
+    }),
     row("Sender::send_timeout", "full, woken, another asleep", |plan| {
         woken_sender(&NUMBERS, Timeout, false, plan)
-    })
-    .every(7),
+    }),
     row("Sender::try_send", "full", |plan| in_vain(&NUMBERS, true, plan)),
     row("Sender::send", "next sender killed too, sleeper", |plan| send_twice(&NUMBERS, plan)),
     row("Receiver::recv", "some there", |plan| recv(&NUMBERS, Block, plan)),
@@ -41,16 +38,13 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Receiver::recv", "empty, woken, another asleep", |plan| {
         woken_receiver(&NUMBERS, Block, false, plan)
-    })
-    .every(7),
+    }),
     row("Receiver::recv", "empty, woken, another asleep, barger", |plan| {
         woken_receiver(&NUMBERS, Block, true, plan)
-    })
-    .every(7),
+    }),
     row("Receiver::recv_timeout", "empty, woken, another asleep", |plan| {
         woken_receiver(&NUMBERS, Timeout, false, plan)
-    })
-    .every(11),
+    }),
     row("Receiver::try_recv", "empty", |plan| in_vain(&NUMBERS, false, plan)),
     row("Receiver::recv", "next receiver killed too", |plan| recv_twice(&NUMBERS, plan)),
     row("Sender::send_many", "some there", |plan| send(&MANY, Block, plan)),
@@ -58,8 +52,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("Sender::send_many", "two sleepers, barger", |plan| send_to_sleepers(&MANY, 2, true, plan)),
     row("Sender::send_many", "full, woken, another asleep", |plan| {
         woken_sender(&MANY, Block, false, plan)
-    })
-    .every(11),
+    }),
     row("Receiver::recv_many", "some there", |plan| recv(&MANY, Block, plan)),
     row("Receiver::try_recv_many", "some there", |plan| recv(&MANY, Try, plan)),
     row("Receiver::recv_many", "full, two sleepers, barger", |plan| {
@@ -67,8 +60,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Receiver::recv_many", "empty, woken, another asleep", |plan| {
         woken_receiver(&MANY, Block, false, plan)
-    })
-    .every(11),
+    }),
     row("BlockSender::send", "some there", |plan| send(&BLOCKS, Block, plan)),
     row("BlockSender::try_send", "some there", |plan| send(&BLOCKS, Try, plan)),
     row("BlockSender::send", "two sleepers, barger", |plan| {
@@ -76,23 +68,19 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("BlockSender::send", "all blocks taken, woken, another asleep", |plan| {
         woken_sender(&BLOCKS, Block, false, plan)
-    })
-    .every(7),
+    }),
     row("BlockSender::send", "all blocks taken, woken, another asleep, barger", |plan| {
         woken_sender(&BLOCKS, Block, true, plan)
-    })
-    .every(11),
+    }),
     row("BlockSender::try_send", "all blocks taken", |plan| in_vain(&BLOCKS, true, plan)),
     row("BlockSender::send", "next sender killed too, sleeper", |plan| send_twice(&BLOCKS, plan)),
     row("BlockReceiver::recv", "some there", |plan| recv(&BLOCKS, Block, plan)),
     row("BlockReceiver::recv", "all blocks taken, two sleepers, barger", |plan| {
         recv_from_sleepers(&BLOCKS, 2, true, plan)
-    })
-    .every(5),
+    }),
     row("BlockReceiver::recv", "empty, woken, another asleep", |plan| {
         woken_receiver(&BLOCKS, Block, false, plan)
-    })
-    .every(23),
+    }),
     row("BlockReceiver::recv", "next receiver killed too", |plan| recv_twice(&BLOCKS, plan))
         .every(5),
     row("ByteSender::send", "wrap of the arena", |plan| send(&BYTES, Block, plan)),
@@ -100,8 +88,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("ByteSender::send", "sleeper, barger", |plan| send_to_sleepers(&BYTES, 1, true, plan)),
     row("ByteSender::send", "full, woken, another asleep", |plan| {
         woken_sender(&BYTES, Block, false, plan)
-    })
-    .every(11),
+    }),
     row("ByteSender::send", "next sender killed too, sleeper", |plan| send_twice(&BYTES, plan)),
     row("ByteReceiver::recv", "wrap of the arena", |plan| recv(&BYTES, Block, plan)),
     row("ByteReceiver::try_recv", "wrap of the arena", |plan| recv(&BYTES, Try, plan)),
@@ -110,27 +97,22 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("ByteReceiver::recv", "empty, woken, another asleep", |plan| {
         woken_receiver(&BYTES, Block, false, plan)
-    })
-    .every(17),
+    }),
     row("ByteReceiver::recv", "next receiver killed too", |plan| recv_twice(&BYTES, plan)),
-    row("ValueSender::send", "sleeper, barger", |plan| send_to_sleepers(&VALUES, 1, true, plan))
-        .every(3),
+    row("ValueSender::send", "sleeper, barger", |plan| send_to_sleepers(&VALUES, 1, true, plan)),
     row("ValueSender::send", "full, woken, another asleep", |plan| {
         woken_sender(&VALUES, Block, false, plan)
-    })
-    .every(17),
+    }),
     row("ValueReceiver::recv", "full, sleeper, barger", |plan| {
         recv_from_sleepers(&VALUES, 1, true, plan)
     }),
     row("ValueReceiver::recv", "empty, woken, another asleep", |plan| {
         woken_receiver(&VALUES, Block, false, plan)
-    })
-    .every(23),
+    }),
     row("Sender::force_send", "room, two sleepers, barger", |plan| {
         send_to_sleepers(&FORCED, 2, true, plan)
     }),
     row("Sender::force_send", "full", |plan| force(&FORCED, 0, plan)),
     row("Sender::force_send", "full, two senders asleep", |plan| force(&FORCED, 2, plan)),
-    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan))
-        .every(17),
+    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan)),
 ];
