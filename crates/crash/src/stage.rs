@@ -98,6 +98,15 @@ impl Stage {
         self.others.borrow().iter().for_each(|child| child.signal(Signal::SIGCONT as i32));
     }
 
+    /// Has those who sleep go to sleep again, behind everybody who sleeps on the same.
+    pub(crate) fn queue_again(&self) {
+        self.stop_others();
+        let are_stopped = || self.others.borrow().iter().all(|child| !is_asleep(child.pid()));
+        until(LIMIT, "the others' stop", are_stopped);
+        self.continue_others();
+        self.wait_until_asleep();
+    }
+
     /// Starts a process that barges in; when this returns, it has tried, or it sleeps because the victim, who
     /// stands stopped, is in its way. `barge` tries, and calls what it is given when it has, with whatever it
     /// got still in its hands; that waits for [`Cue::GoOn`] if it got something.
@@ -176,7 +185,7 @@ impl Stage {
 }
 
 /// Asks the pidfd, as any process may.
-fn has_ended(child: &Child) -> bool {
+pub(crate) fn has_ended(child: &Child) -> bool {
     let mut fds = [PollFd::new(child.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
 }

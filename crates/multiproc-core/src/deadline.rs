@@ -9,7 +9,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 static WHOLE: AtomicBool = AtomicBool::new(false);
 
 /// What is shorter is no belt: it stands in for something that the kernel refused.
-const BELT: Duration = Duration::from_millis(50);
+const BELT: Duration = Duration::from_millis(20);
 
 /// Makes the slices of all waits in this process, and in those that it forks, as long as the waits.
 ///

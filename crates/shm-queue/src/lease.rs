@@ -49,6 +49,7 @@ mod slots;
 mod taking;
 #[cfg(feature = "serde")]
 mod travel;
+mod waiting;
 mod watch;
 mod words;
 

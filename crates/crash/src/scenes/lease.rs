@@ -3,12 +3,12 @@
 use crate::fault::demand;
 use crate::pairs;
 use crate::row::{Plan, Row, Seen, row};
-use crate::stage::{Cue, Stage};
+use crate::stage::{Cue, Stage, has_ended};
 use shm_queue::{
     ByteLeaseReceiver, ByteSender, LeaseReceiver, Sender, bounded_leased, bounded_leased_bytes,
 };
 use std::time::Duration;
-use testkit::{KillPoint, explore_from_here, kill_at_every_instruction};
+use testkit::{Child, KillPoint, explore_from_here, fork, kill_at_every_instruction, until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -145,6 +145,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("LeaseReceiver::lease, drop", "the last time, poisons it", |plan| {
         leases(&POISONING, 1, End::GivenBack, false, plan)
     }),
+    row("Sender::join", "hears of a death before a receiver does", hears_first),
     row("LeaseReceiver::take_poisoned, ack", "some there", |plan| {
         leases(&POISONED, 1, End::Acknowledged, false, plan)
     }),
@@ -288,6 +289,55 @@ fn woken<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
         queue.account(&scene, sent, End::Acknowledged, &[point.finished], plan);
     };
     let seen: Seen = kill_at_every_instruction(limits, || queue.scene(&[]), victim, check).into();
+    demand!(seen.asleep > 0, Incomplete, "the victim never slept");
+    seen
+}
+
+/// The victim joins, a receiver sleeps behind it, and who has the message in lease is killed: the kernel tells
+/// the victim alone.
+///
+/// The receiver tells the victim when it comes, which then goes to sleep again, last; a signal has the receiver
+/// queue once more, behind it.
+fn hears_first(plan: &Plan) -> Seen {
+    let queue = &NUMBERS;
+    let kill_the_holder = |holder: &Child| {
+        holder.kill();
+        until(LONG, "the holder's end", || has_ended(holder));
+    };
+    let mut limits = plan.limits();
+    limits.on_sleep = Some(Box::new(|(scene, holder): &(Scene<_>, Child)| {
+        if !scene.stage.was_given(Cue::Barged) {
+            scene.stage.give(Cue::Barged);
+            scene.stage.start_sleeper(|| queue.finish_one(scene));
+        } else if !scene.stage.was_given(Cue::Mattered) {
+            scene.stage.give(Cue::Mattered);
+            scene.stage.queue_again();
+            kill_the_holder(holder);
+        }
+    }));
+    let setup = || {
+        let scene = queue.scene(&FIRST[..1]);
+        let holder = fork(|| {
+            let _lease = scene.queue.1.lease_timeout(LONG).unwrap();
+            scene.stage.give(Cue::VictimIsThere);
+            scene.stage.wait_for(Cue::GoOn);
+        });
+        scene.stage.wait_for(Cue::VictimIsThere);
+        (scene, holder)
+    };
+    let victim = |(scene, _): &(Scene<(Sender<u64>, _)>, Child)| {
+        queue.warm_up(1);
+        explore_from_here();
+        demand!(scene.queue.0.join_timeout(LONG).is_ok(), Lost, "what was sent is not done");
+    };
+    let check = |(scene, holder): (Scene<_>, Child), _: KillPoint| {
+        if !scene.stage.was_given(Cue::Mattered) {
+            kill_the_holder(&holder);
+        }
+        scene.stage.all_end(plan.patience);
+        queue.account(&scene, &FIRST[..1], End::Acknowledged, &[], plan);
+    };
+    let seen: Seen = kill_at_every_instruction(limits, setup, victim, check).into();
     demand!(seen.asleep > 0, Incomplete, "the victim never slept");
     seen
 }

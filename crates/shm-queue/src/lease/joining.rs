@@ -9,6 +9,7 @@ use multiproc_core::deadline::Deadline;
 use multiproc_core::fence;
 
 use super::ledger::Ledger;
+use super::waiting::Part;
 use super::watch::{UNFENCED, Words};
 use crate::ends::{End, Peers};
 use crate::ring::{Doubling, Stop};
@@ -37,9 +38,13 @@ impl<C> End<C, SENDERS> {
     /// it has been a holder, or was in the receivers' section, where whoever comes next tells.
     pub(crate) fn join_leases(&self, ledger: &Ledger, deadline: Deadline) -> Result<(), Stop> {
         let (wanted, joining) = (&ledger.waiting().wanted[1], &ledger.waiting().joining);
+        // Without a place it watches and is not watched, so a death that it alone was told of may be noticed
+        // late. Before the lock: one section at a time, and a place is taken in one.
+        let me = ledger.me().ok();
         let Some(_turn) = joining.lock_until(&self.turn_spin, deadline) else {
             return if self.unacknowledged(ledger) == 0 { Ok(()) } else { Err(Stop::Late) };
         };
+        ledger.comes(Part::Joiner, me);
         let mut words = Words::new(ledger);
         let mut ask = Doubling::of_asking();
         let result = loop {
@@ -49,7 +54,7 @@ impl<C> End<C, SENDERS> {
             let departures = self.their_departures().load(Acquire);
             let gone = self.peers() == Peers::Gone;
             // What changes after this look changes one of the words.
-            words.look(ledger, None);
+            words.look(ledger, Part::Joiner, None);
             if self.unacknowledged(ledger) == 0 {
                 break Ok(());
             }
@@ -64,6 +69,7 @@ impl<C> End<C, SENDERS> {
         };
         // Relaxed: nobody but the next who joins cares, who sets it under the lock.
         wanted.store(0, Relaxed);
+        ledger.goes(Part::Joiner);
         result
     }
 }

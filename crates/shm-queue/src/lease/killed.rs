@@ -15,6 +15,7 @@ use testkit::{
 
 use super::Leases;
 
+mod joining;
 mod scene;
 use scene::*;
 
@@ -30,6 +31,8 @@ pub(super) enum Fault {
     ForgetsTheIndex,
     /// Sleeps on news alone.
     WatchesNoLives,
+    /// Does not watch the other who may be told of a death in its place.
+    IgnoresTheOther,
     /// Takes a message from one who was found dead, and not whether he has acknowledged it before.
     TrustsTheFirstLook,
 }
@@ -244,43 +247,6 @@ fn with_one_who_joins<Q: Queue>(ack: bool) -> Report {
             }
             scene.others_end_well(point);
             scene.judge(10);
-        },
-    )
-}
-
-/// The victim waits until all is done, and is woken for it; another sender does so after it.
-fn woken_joiner() -> Report {
-    let limits = Limits {
-        on_sleep: Some(Box::new(|scene: &Scene<Numbers>| {
-            scene.set(OTHERS_END);
-            let holder = scene.others.borrow_mut().remove(0);
-            holder.assert_ok();
-        })),
-        ..thin(13)
-    };
-    kill_at_every_instruction(
-        limits,
-        || {
-            let scene = Scene::<Numbers>::with(4, [10]);
-            let holder = fork(|| {
-                let go_on = || until(WAIT, "the word", || scene.word(OTHERS_END) == 1);
-                scene.work(go_on, true);
-            });
-            until(WAIT, "the lease", || scene.word(GOT) == 1);
-            scene.others.borrow_mut().push(holder);
-            scene
-        },
-        |scene| {
-            explore_from_here();
-            scene.queue.join();
-            scene.set(88);
-        },
-        |scene, point| {
-            assert!(!point.finished || scene.word(88) == 1, "it never came back");
-            let mut next = fork(|| scene.queue.join());
-            scene.set(OTHERS_END);
-            scene.others_end_well(point);
-            assert_eq!(next.wait_timeout(WAIT), Some(Outcome::Exited(0)), "the next sleeps on");
         },
     )
 }
@@ -510,7 +476,6 @@ fn ending_the_last_lease_while_another_waits_for_the_end() {
 fn ending_the_last_lease_while_a_sender_joins() {
     passes("ack, with one who joins", || with_one_who_joins::<Numbers>(true));
     passes("give back, with one who joins", || with_one_who_joins::<Numbers>(false));
-    passes("woken to join", woken_joiner);
 }
 
 #[test]

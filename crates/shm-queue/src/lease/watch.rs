@@ -13,6 +13,7 @@ use multiproc_core::{fence, futex};
 use super::killed::{self, Fault};
 use super::ledger::{Ledger, Outlook};
 use super::slots::Lent;
+use super::waiting::Part;
 use crate::ends::End;
 use crate::ring::Awaited;
 use crate::words::RECEIVERS;
@@ -35,12 +36,19 @@ impl<'a> Words<'a> {
         Self { words, names, len: 0, asked: 0 }
     }
 
-    /// Looks at the news and then at all records, and notes what to sleep on.
-    pub(super) fn look(&mut self, ledger: &'a Ledger, me: Option<Name>) -> Outlook {
+    /// Looks at the news and then at all records, and notes what to sleep on: for one who waits in this part.
+    pub(super) fn look(&mut self, ledger: &'a Ledger, part: Part, me: Option<Name>) -> Outlook {
         self.len = 0;
         // Acquire: a record that was given back before the addition is seen so below.
         self.push(ledger.news(), ledger.news().load(Acquire), None);
         let mut one_died = false;
+        if let Some(name) = ledger.who_else_waits(part) {
+            match ledger.life(name) {
+                Some((life, seen)) => self.push(life, seen, Some(name)),
+                // It may have been told of a death, and told nobody: look again.
+                None => one_died = true,
+            }
+        }
         #[cfg(test)]
         if killed::has(Fault::WatchesNoLives) {
             return ledger.look(me, |_| ());
@@ -62,7 +70,7 @@ impl<'a> Words<'a> {
 
     /// Sleeps until one of these words changes, or one of `own`; passes on that somebody has died.
     pub(super) fn sleep(&mut self, ledger: &Ledger, own: &[(&AtomicU32, u32)], until: Deadline) {
-        // There are 124 places, and 4 other words.
+        // There are 124 places, one of them twice but not one's own, and 4 other words.
         let mut all: [(&AtomicU32, u32); futex::MAX_WAIT] = self.words;
         let len = (self.len + own.len()).min(all.len());
         for (slot, word) in all[self.len..].iter_mut().zip(own) {
@@ -164,7 +172,7 @@ impl<'a, C: Lent> Watch<'a, C> {
         let next = self.end.next_index();
         let mut words = self.words.borrow_mut();
         let words = words.get_or_insert_with(|| Words::new(self.ledger));
-        let outlook = words.look(self.ledger, Some(self.me));
+        let outlook = words.look(self.ledger, Part::Leader, Some(self.me));
         let there = match self.judge(outlook, next) {
             // A message has come meanwhile, and it has not said yet that it wants to know.
             Err(()) if wants == 0 => Ok(true),
@@ -214,10 +222,12 @@ impl<C: Lent> Awaited for Watch<'_, C> {
             // It may have had news to pass on.
             self.ledger.tell();
         }
+        self.ledger.comes(Part::Leader, Some(self.me));
     }
 
     fn give_up_the_lead(&self) {
         // Relaxed: nobody but the next leader cares, who sets it under the turnstile.
         self.wanted().store(0, Relaxed);
+        self.ledger.goes(Part::Leader);
     }
 }

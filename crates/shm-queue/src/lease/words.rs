@@ -110,12 +110,20 @@ pub(crate) struct Inside {
 /// | 128 | 4 | `wanted[0]` | the leader of the receivers, for itself |
 /// | 132 | 4 | `wanted[1]` | the one who joins, for itself |
 /// | 136 | 8 | `joining` | threads that join, and the kernel |
+/// | 144 | 8 | `names[0]` | the leader of the receivers, for itself |
+/// | 152 | 8 | `names[1]` | the one who joins, for itself |
 /// | 256 | 16 | see [`Inside`] | who is in the receivers' section |
 ///
 /// | `wanted` | means |
 /// |---|---|
 /// | 0 | nobody waits for a record to become free |
 /// | 1 | whoever changes a holder tells so by `news`; left behind by one who was killed it costs system calls until the next one waits |
+///
+/// | `names` | means |
+/// |---|---|
+/// | 0 | nobody, or a thread that has no place |
+/// | a name | it sleeps on the lives of others, and the other of the two is to watch its life: the kernel may have told it alone of a death |
+/// | the name of one who is dead | as 0 |
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -124,17 +132,18 @@ pub(crate) struct Control {
     pub(crate) inside: Apart<Inside>,
 }
 
-/// Who waits for more than the other end of the queue.
+/// Who waits for more than the other end of the queue: its leader, and the one who joins.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) wanted: [AtomicU32; 2],
     pub(crate) joining: multiproc_core::lock::section::SectionLock,
+    pub(crate) names: [AtomicU64; 2],
 }
 
 const _: () = assert!(size_of::<Record>() == 24);
 const _: () = assert!(size_of::<Inside>() == 16);
-const _: () = assert!(size_of::<Waiting>() == 16);
+const _: () = assert!(size_of::<Waiting>() == 32);
 const _: () = assert!(size_of::<Control>() == 384);
 
 // SAFETY: atomics only; every value of each is a state of the protocol, or is reduced to one.
