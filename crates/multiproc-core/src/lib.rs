@@ -23,5 +23,9 @@ pub mod place;
 pub mod presence;
 mod robust;
 pub mod segment;
+pub mod spare;
 pub mod spin;
 mod sync;
+
+#[doc(hidden)]
+pub use robust::after_raw_clone;

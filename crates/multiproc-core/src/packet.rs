@@ -292,6 +292,24 @@ pub fn recv_into(
     })
 }
 
+/// Returns the kind of the message that would be received next, which stays; `None` when none is there.
+///
+/// # Errors
+///
+/// `InvalidData` for what is no packet of ours; otherwise what the kernel says.
+pub fn peek_kind(socket: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let mut head = [0; Head::LEN];
+    loop {
+        match net::recv(socket, &mut head, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((0, _)) | Err(Errno::AGAIN) => return Ok(None),
+            Ok((arrived, _)) => return Ok(Some(Head::parse(&head, arrived)?.kind)),
+            // As in `arrive`: what was sent before the hang-up is still there.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Waits until a message or the end of the stream can be received at once; `false` when the
 /// deadline passed before.
 ///

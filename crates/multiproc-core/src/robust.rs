@@ -11,8 +11,8 @@
 //! own robust mutexes work in between. An entry of ours always lies in *private* memory (see
 //! [`crate::segment`]): no peer can make this process write through a pointer.
 //!
-//! A `fork` of libc's tells us, so that the child asks for its own id and head; a raw `clone` does not,
-//! and its child must not touch locks that it inherited.
+//! A `fork` of libc's tells us, so that the child asks for its own id and head; after a raw `clone` the child
+//! must tell us ([`after_raw_clone`]), or not touch locks that it inherited.
 //!
 //! The kernel reads all this in the context of the thread itself, so program order is enough:
 //! relaxed stores with compiler fences.
@@ -236,6 +236,14 @@ pub(crate) fn is_of_this_process(tid: u32) -> bool {
     let (process, thread) = (std::process::id(), tid);
     // SAFETY: signal 0 is sent to nobody; the kernel only looks.
     unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) == 0 }
+}
+
+/// Does in the child of a raw `clone` what libc's handlers do in that of a `fork`.
+///
+/// The child must have been made by the only thread of its parent, and libc's own records of the thread
+/// must be right again: its id, and its robust list.
+pub fn after_raw_clone() {
+    forget_thread();
 }
 
 /// In the child of a fork: another thread id, and libc has emptied the chain.

@@ -328,8 +328,12 @@ pub(crate) fn page() -> usize {
 /// Refuses what the machine cannot hold.
 ///
 /// Nothing limits the size of a memfd: the kernel would allocate page after page until it has to kill
-/// processes, most likely others.
-fn check_memory(bytes: usize) -> io::Result<()> {
+/// processes, most likely others. Does not look for what is small.
+///
+/// # Errors
+///
+/// `OutOfMemory` with both numbers; what reading `/proc/meminfo` says.
+pub fn check_memory(bytes: usize) -> io::Result<()> {
     if bytes < CHECK_MEMORY_BYTES {
         return Ok(());
     }

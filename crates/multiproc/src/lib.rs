@@ -24,7 +24,7 @@
 //! | [`semaphore`] | `proc-semaphore` | [`Semaphore`], [`BoundedSemaphore`], [`PermitPool`] |
 //! | [`queue`] | `shm-queue` | [`queue::bounded`] and its kin, leases, blocks |
 //! | [`pipe`] | `duplex-pipe` | [`pipe::duplex`], [`pipe::simplex`] |
-//! | [`pool`] | `proc-pool` | [`Pool`] |
+//! | [`pool`] | `proc-pool` | [`Pool`], [`ThreadPool`], [`pool::Options`], [`pool::Handle`] |
 //!
 //! # Coming from Python
 //!
@@ -38,7 +38,13 @@
 //! | `p.join(timeout)` | [`Process::join_timeout`] | says whether it came to it |
 //! | `p.exitcode` | [`Process::exit_status`], [`ExitStatus::exitcode`] | |
 //! | `p.terminate()`, `p.kill()` | [`Process::terminate`], [`Process::kill`] | and the others go on, whatever it was doing |
+//! | `os.kill(p.pid, signal.SIGINT)` | [`Process::interrupt`] | |
 //! | `p.sentinel` | [`Process`] is [`AsFd`](std::os::fd::AsFd) | a pidfd |
+//! | `connection.wait([p.sentinel, ...])` | [`wait_first`], [`wait_first_timeout`] | |
+//! | `set_start_method('spawn')`, `get_context(...)` | [`set_start_method`], [`Builder::method`] | spawn is the default |
+//! | `'forkserver'`, `set_forkserver_preload([...])` | [`StartMethod::ForkServer`], [`forkserver::preload`] | functions instead of modules |
+//! | `'fork'` | [`fork`] | unsafe, and refused where threads run |
+//! | `resource.setrlimit` in the target | [`Builder::memory_bytes`], [`Builder::cpu_time`] and others | [`Process::join`] says which limit was reached |
 //! | `current_process()`, `parent_process()` | [`current_process`], [`parent_process`] | |
 //! | `active_children()`, `cpu_count()` | [`active_children`], [`cpu_count`] | the CPUs that this process may use, by affinity and cgroup |
 //! | `if __name__ == '__main__':` | nothing | `main` does not run in the children |
@@ -65,13 +71,19 @@
 //! | `c.send_bytes(b)`, `c.recv_bytes_into(buf)` | `send`, `recv_into` of a `pipe::duplex::<[u8]>()` | |
 //! | `EOFError`, `BrokenPipeError` | `RecvError::Disconnected`, `SendError::BrokenPipe` | |
 //! | `Pool(processes=n)` | [`Pool::builder().workers(n).build()`](Pool::builder), [`Pool::new`] | |
-//! | `initializer=`, `initargs=` | [`pool::Builder::initializer`] | |
+//! | `initializer=`, `initargs=` | [`pool::Builder::initializer`] | one that fails is an error of `build` |
+//! | globals that it sets | [`Pool::with_state`] | tasks get `&mut` of what it makes |
+//! | `maxtasksperchild=n` | [`pool::Builder::max_tasks_per_worker`] | also by memory and age |
 //! | `pool.apply(f, (a,))` | [`Pool::apply((a,), f)`](Pool::apply) | |
 //! | `pool.apply_async(f, (a,))` | [`Pool::apply_async`] | |
 //! | `callback=`, `error_callback=` | [`Pool::apply_async_then`] | one closure, which gets a `Result` |
+//! | nothing, or `future.cancel()` | [`pool::Handle::cancel`], [`pool::Options::timeout`] | end a task that runs, with its worker |
+//! | `concurrent.futures`: `as_completed`, `wait(.., FIRST_COMPLETED)` | [`pool::as_completed`], [`pool::wait_first`] | |
+//! | `multiprocessing.dummy`, `ThreadPool` | [`ThreadPool`] | the same calls |
 //! | `r.get()`, `r.get(t)`, `r.wait()` | [`pool::Handle`]: `get`, `get_timeout`, `wait` | |
 //! | `r.ready()`, `r.successful()` | `ready`, `successful` | `None` instead of an exception |
 //! | `pool.map(f, items, chunksize)` | [`Pool::map(items, f)`](Pool::map), [`Pool::map_in_chunks`] | |
+//! | `map_async`, `starmap`, `starmap_async` | [`Pool::map_async`], [`Pool::starmap`], [`Pool::starmap_async`] | items of `starmap` are tuples |
 //! | `pool.imap`, `pool.imap_unordered` | [`Pool::imap`], [`Pool::imap_unordered`] | the input is drawn only a little ahead |
 //! | `pool.close()`, `pool.terminate()`, `pool.join()` | the same | `terminate` answers every handle; dropping a pool terminates it |
 //!
@@ -161,11 +173,13 @@ pub mod pool {
 #[doc(no_inline)]
 pub use proc_lock::{Barrier, Condvar, Event, Mutex, MutexGuard, RwLock};
 #[doc(no_inline)]
-pub use proc_pool::{Pool, TaskError};
+pub use proc_pool::{Pool, TaskError, ThreadPool};
 #[doc(no_inline)]
 pub use proc_semaphore::{BoundedSemaphore, PermitPool, Semaphore};
 #[doc(no_inline)]
 pub use proc_spawn::{
-    Builder, ExitStatus, JoinError, PanicInfo, Process, SpawnError, StartMethod, Task,
-    active_children, cpu_count, current_process, init, parent_process, spawn, start,
+    Builder, Captured, ExitStatus, JoinError, Limit, PanicInfo, Process, SpawnError, StartMethod,
+    Stdio, Task, Usage, active_children, cpu_count, current_process, fork, fork_with_threads,
+    forkserver, init, join_all, parent_process, set_start_method, spawn, start, start_method,
+    wait_first, wait_first_timeout,
 };

@@ -7,13 +7,20 @@
 //! starts a process of itself there would otherwise never stop doing so.
 #![allow(unsafe_code, reason = "runs before main, on the C runtime's own structures")]
 
+mod abort;
+mod apply;
 mod c;
+mod copy;
 mod serve;
+pub(crate) mod server;
 mod stack;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use c::is_privileged;
+pub(crate) use apply::Place;
+pub(crate) use c::{is_privileged, leave};
+pub(crate) use copy::is_only_thread;
+pub(crate) use serve::settle;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod growing;
 mod record;
 mod seal;
 
@@ -27,10 +28,12 @@ pub(crate) use seal::{Key, key, learn_key, plain_hash};
 use crate::args::{Args, FnPointer};
 use crate::error::SpawnError;
 use crate::panics::{self, PanicInfo};
+use growing::Growing;
 use multiproc_core::carry;
-use record::Place;
+use record::{Found, Place};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
@@ -45,6 +48,7 @@ use std::sync::Arc;
 /// ```
 /// use proc_spawn::PanicInfo;
 /// use proc_spawn::call::{self, Call, Encoded, Entry, Fault};
+/// use std::borrow::Cow;
 /// use std::marker::PhantomData;
 /// use std::os::fd::OwnedFd;
 ///
@@ -57,7 +61,7 @@ use std::sync::Arc;
 /// {
 ///     type Fn = fn(T) -> R;
 ///
-///     fn call(f: fn(T) -> R, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
+///     fn call(f: fn(T) -> R, bytes: Cow<'_, [u8]>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
 ///         let items: Vec<T> = call::decode(&bytes, fds).map_err(Fault::rejected)?;
 ///         let results: Vec<Result<R, PanicInfo>> =
 ///             items.into_iter().map(|item| call::catch(|| f(item))).collect();
@@ -77,14 +81,15 @@ pub trait Entry {
     /// The user function's type.
     type Fn: FnPointer;
 
-    /// Decodes the message, does the work with `f` and encodes the answer.
+    /// Decodes the message, does the work with `f` and encodes the answer. Drop `bytes` once they are
+    /// decoded: they may be large.
     ///
     /// A panic in here becomes [`Fault::Panicked`] for the whole call.
     ///
     /// # Errors
     ///
     /// [`Fault`] says what kept the answer from being made.
-    fn call(f: Self::Fn, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault>;
+    fn call(f: Self::Fn, bytes: Cow<'_, [u8]>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault>;
 }
 
 /// The entry that decodes a tuple of arguments, calls the function and encodes its result.
@@ -94,7 +99,7 @@ pub struct Apply<A, R>(PhantomData<fn(A) -> R>);
 impl<A: Args, R: Serialize> Entry for Apply<A, R> {
     type Fn = A::Fn<R>;
 
-    fn call(f: A::Fn<R>, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
+    fn call(f: A::Fn<R>, bytes: Cow<'_, [u8]>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
         let args: A = decode(&bytes, fds).map_err(Fault::rejected)?;
         drop(bytes);
         let result = args.call(f);
@@ -136,13 +141,40 @@ impl Call {
         Self::new::<Apply<A, R>>(f)
     }
 
+    /// Returns the name as words, for a place that has room for no more.
+    #[must_use]
+    pub fn to_words(self) -> [u64; 4] {
+        [self.record.cast_unsigned(), self.function.cast_unsigned(), self.types, self.seal]
+    }
+
+    /// Takes what [`to_words`](Self::to_words) returned; from any other words comes a name that
+    /// [`run`](Self::run) refuses.
+    #[must_use]
+    pub fn from_words([record, function, types, seal]: [u64; 4]) -> Self {
+        let (record, function) = (record.cast_signed(), function.cast_signed());
+        Self { record, function, types, seal }
+    }
+
     /// Runs the entry on a message, in this process and on this thread.
     ///
     /// # Errors
     ///
     /// [`Fault`]: what the entry returned, the panic in which it ended, or why this is not the name
     /// of anything here.
-    pub fn run(&self, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
+    pub fn run<'b>(
+        &self,
+        bytes: impl Into<Cow<'b, [u8]>>,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Encoded, Fault> {
+        self.resolve()?.run(bytes, fds)
+    }
+
+    /// Follows the name, for a call that is to be made more than once.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Rejected`] says why this is not the name of anything here.
+    pub fn resolve(&self) -> Result<Resolved, Fault> {
         if self.seal != seal::seal(self.record, self.function, self.types) {
             return Err(Fault::Rejected(
                 "the call was made by a process that is no relative of this one, \
@@ -151,8 +183,27 @@ impl Call {
             ));
         }
         let place = Place { record: self.record, function: self.function, types: self.types };
-        let entry = place.find().map_err(Fault::Rejected)?;
-        catch(|| entry.call(bytes, fds)).unwrap_or_else(|panic| Err(Fault::Panicked(panic)))
+        place.find().map(Resolved).map_err(Fault::Rejected)
+    }
+}
+
+/// What a [`Call`] leads to in this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved(Found);
+
+impl Resolved {
+    /// Does as [`Call::run`].
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]: what the entry returned, or the panic in which it ended.
+    pub fn run<'b>(
+        self,
+        bytes: impl Into<Cow<'b, [u8]>>,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Encoded, Fault> {
+        let bytes = bytes.into();
+        catch(|| self.0.call(bytes, fds)).unwrap_or_else(|panic| Err(Fault::Panicked(panic)))
     }
 }
 
@@ -233,7 +284,7 @@ impl std::error::Error for CodecError {}
 ///
 /// The sentence of the handle that refused to travel, or the serialiser's.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
-    let (bytes, out) = carry::outgoing(|| postcard::to_stdvec(value));
+    let (bytes, out) = carry::outgoing(|| postcard::serialize_with_flavor(value, Growing::new()));
     match (bytes, out.refusal) {
         (_, Some(refusal)) => Err(CodecError(refusal.to_string())),
         (Err(error), None) => Err(CodecError(error.to_string())),

@@ -1,80 +1,97 @@
 //! What a started process knows of itself, and how it ends: report, then leave.
+#![allow(unsafe_code, reason = "a reference is kept in an atomic pointer")]
 
+use crate::boot::Place;
 use crate::call::{Encoded, Fault};
-use crate::message::{self, Order};
+use crate::message;
 use crate::panics::PanicInfo;
+use crate::settings::Unset;
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet;
 use rustix::event::{PollFd, PollFlags, poll};
+use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Exit code of a process that refused to start, or rejected its arguments: sysexits' `EX_OSERR`.
 pub(crate) const REFUSED: i32 = 71;
 /// Exit code of a process whose result could not be sent: sysexits' `EX_SOFTWARE`.
-const UNSENT: i32 = 70;
+pub(crate) const UNSENT: i32 = 70;
 /// Exit code of a process whose function panicked, as the standard library has it.
 const PANICKED: i32 = 101;
 
-static THIS: OnceLock<This> = OnceLock::new();
+/// This process as a child, or null. Set before user code runs, by Release, and read by Acquire.
+///
+/// A process that is copied from another (by the fork server, or by a fork) sets it again.
+static THIS: AtomicPtr<This> = AtomicPtr::new(ptr::null_mut());
+
+/// Who a process is, as its parent tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    /// The part of a default name that tells whose child it is: `1:2` is the second of the first.
+    pub(crate) number: String,
+    pub(crate) daemon: bool,
+    /// Whether it may start no processes.
+    pub(crate) childless: bool,
+    /// Whether it is to be ended when its parent dies.
+    pub(crate) tied: bool,
+    pub(crate) parent_pid: u32,
+    pub(crate) parent_name: String,
+}
 
 /// This process as a child.
 #[derive(Debug)]
 pub(crate) struct This {
-    name: String,
-    identity: String,
-    daemon: bool,
-    detached: bool,
-    parent_pid: u32,
-    parent_name: String,
+    identity: Identity,
     control: OwnedFd,
     reported: AtomicBool,
 }
 
 /// Returns this process as a child; `None` in a program that somebody else started.
 pub(crate) fn this() -> Option<&'static This> {
-    THIS.get()
+    // SAFETY: null, or leaked by `learn`, and never written afterwards.
+    unsafe { THIS.load(Ordering::Acquire).as_ref() }
 }
 
 impl This {
-    /// Remembers who we are. Called once, by the boot, before user code.
-    pub(crate) fn learn(order: &Order, control: OwnedFd) -> &'static Self {
-        THIS.get_or_init(|| Self {
-            name: order.name.clone(),
-            identity: order.identity.clone(),
-            daemon: order.daemon,
-            detached: order.detached,
-            parent_pid: order.parent_pid,
-            parent_name: order.parent_name.clone(),
-            control,
-            reported: AtomicBool::new(false),
-        })
+    /// Remembers who we are. Called by the boot, before user code, while there is one thread.
+    pub(crate) fn learn(identity: Identity, control: OwnedFd) -> &'static Self {
+        let this = Self { identity, control, reported: AtomicBool::new(false) };
+        let this: &'static mut Self = Box::leak(Box::new(this));
+        THIS.store(this, Ordering::Release);
+        this
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.identity.name
     }
 
-    pub(crate) fn identity(&self) -> &str {
-        &self.identity
+    pub(crate) fn number(&self) -> &str {
+        &self.identity.number
     }
 
     pub(crate) fn is_daemon(&self) -> bool {
-        self.daemon
+        self.identity.daemon
     }
 
-    pub(crate) fn is_detached(&self) -> bool {
-        self.detached
+    pub(crate) fn is_childless(&self) -> bool {
+        self.identity.childless
+    }
+
+    /// Says whether it is ended when its parent dies.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.identity.tied
     }
 
     pub(crate) fn parent_pid(&self) -> u32 {
-        self.parent_pid
+        self.identity.parent_pid
     }
 
     pub(crate) fn parent_name(&self) -> &str {
-        &self.parent_name
+        &self.identity.parent_name
     }
 
     pub(crate) fn control(&self) -> BorrowedFd<'_> {
@@ -89,10 +106,21 @@ impl This {
         !matches!(poll(&mut fds, Some(&now)), Ok(1..))
     }
 
-    /// Tells the parent that it is no longer needed. Only a detached process may: it is not armed.
-    pub(crate) fn tell_started(&self) {
-        // A parent that is gone did not wait for it.
-        let _ = packet::send(self.control(), message::STARTED, &[], &[], Deadline::NEVER);
+    /// Tells the parent that this process has started. The parent leaves the message where it is: to take it
+    /// would set off the tie.
+    pub(crate) fn tell_started(&self, place: Place) {
+        let kind = match place {
+            Place::AsWished => message::STARTED,
+            Place::Outside => message::STARTED_OUTSIDE,
+        };
+        // A parent that is gone does not wait for it.
+        let _ = packet::send(self.control(), kind, &[], &[], Deadline::NEVER);
+    }
+
+    /// Tells the parent that this process cannot be made as it was wished.
+    pub(crate) fn tell_unset(&self, unset: &Unset) {
+        let body = postcard::to_stdvec(unset).unwrap_or_default();
+        let _ = packet::send(self.control(), message::UNSET, &body, &[], Deadline::NEVER);
     }
 
     /// Tells the parent what became of the function. Does nothing the second time.
@@ -117,6 +145,11 @@ impl This {
     /// A result waits in the socket, or in a memfd, until somebody reads it: this never waits for
     /// the parent.
     pub(crate) fn finish(&self, outcome: &Result<Encoded, Fault>) -> ! {
+        std::process::exit(self.conclude(outcome))
+    }
+
+    /// Reports, and returns the exit code that fits.
+    pub(crate) fn conclude(&self, outcome: &Result<Encoded, Fault>) -> i32 {
         let code = match outcome {
             Ok(_) => 0,
             Err(Fault::Panicked(_)) => PANICKED,
@@ -124,11 +157,29 @@ impl This {
             Err(Fault::Unencodable(_)) => UNSENT,
         };
         match self.report(outcome) {
-            Ok(()) => std::process::exit(code),
+            Ok(()) => code,
             // Nobody is left to be told; a result that nobody wanted is no failure.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(code),
-            Err(_) => std::process::exit(UNSENT),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+            Err(_) => UNSENT,
         }
+    }
+
+    /// Gives up the socket of a process from which this one was copied. Nothing may use that `This` any more.
+    pub(crate) fn retire(&self) {
+        // SAFETY: ours to close: the other copy belongs to the other process. It is leaked, so nobody closes
+        // it again.
+        drop(unsafe { OwnedFd::from_raw_fd(self.control.as_raw_fd()) });
+    }
+}
+
+/// Tells the parent that an allocation failed. Called in a signal handler: it allocates nothing.
+pub(crate) fn report_failed_allocation() {
+    if let Some(this) = this()
+        // Relaxed: as in `report`.
+        && !this.reported.swap(true, Ordering::Relaxed)
+    {
+        let now = Deadline::after(std::time::Duration::ZERO);
+        let _ = packet::send(this.control(), message::NO_MEMORY, &[], &[], now);
     }
 }
 

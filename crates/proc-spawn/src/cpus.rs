@@ -1,9 +1,10 @@
 //! How many CPUs this process may use.
 
+use crate::cgroup::{Group, Version};
 use rustix::thread::sched_getaffinity;
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Returns how many CPUs this process may use: how many workers are worth having.
 ///
@@ -30,59 +31,12 @@ fn affinity() -> Option<NonZeroUsize> {
 
 /// Returns the smallest quota on the way from our cgroup to the root, under a file system's root.
 fn quota(root: &Path) -> Option<NonZeroUsize> {
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).ok()?;
-    let hierarchies = groups.lines().filter_map(|line| {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (fields.next()?, fields.next()?);
-        let version = match controllers {
-            "" => Version::Two,
-            list if list.split(',').any(|name| name == "cpu") => Version::One,
-            _ => return None,
-        };
-        let mount = mounts.lines().find_map(|line| Mount::parse(line, version))?;
-        smallest(root, &mount, path, version)
+    let groups = Group::of_this_process(root, "cpu");
+    let levels = groups.iter().flat_map(|group| {
+        let version = group.version;
+        group.levels.iter().filter_map(move |level| quota_of(level, version))
     });
-    hierarchies.min()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Version {
-    One,
-    Two,
-}
-
-/// A mounted cgroup hierarchy: which group is seen where.
-struct Mount<'a> {
-    group: &'a str,
-    at: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str, version: Version) -> Option<Self> {
-        let (place, kind) = line.split_once(" - ")?;
-        let mut kind = kind.split(' ');
-        let matches = match (kind.next()?, version) {
-            ("cgroup2", Version::Two) => true,
-            ("cgroup", Version::One) => kind.nth(1)?.split(',').any(|option| option == "cpu"),
-            _ => false,
-        };
-        let mut place = place.split(' ').skip(3);
-        matches.then_some(Self { group: place.next()?, at: place.next()? })
-    }
-}
-
-fn smallest(root: &Path, mount: &Mount<'_>, path: &str, version: Version) -> Option<NonZeroUsize> {
-    let top = root.join(mount.at.trim_start_matches('/'));
-    // A group outside of what is mounted here is not visible; its ancestors may be.
-    let below = path.strip_prefix(mount.group.trim_end_matches('/')).unwrap_or("");
-    let mut group: PathBuf = top.clone();
-    let mut quotas: Vec<_> = quota_of(&group, version).into_iter().collect();
-    for part in below.split('/').filter(|part| !part.is_empty() && *part != "..") {
-        group.push(part);
-        quotas.extend(quota_of(&group, version));
-    }
-    quotas.into_iter().min()
+    levels.min()
 }
 
 fn quota_of(group: &Path, version: Version) -> Option<NonZeroUsize> {
@@ -104,6 +58,7 @@ fn quota_of(group: &Path, version: Version) -> Option<NonZeroUsize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     struct Tree(PathBuf);
 

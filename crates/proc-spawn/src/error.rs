@@ -1,6 +1,8 @@
 //! What can go wrong when a process is started, and how it can end.
 
+use crate::limit::Limit;
 use crate::panics::PanicInfo;
+use crate::registry::Ended;
 use crate::status::ExitStatus;
 use std::fmt;
 
@@ -38,6 +40,11 @@ pub enum SpawnError {
     },
     /// This process is a daemon, and those may not have children: nobody would end them.
     Daemonic,
+    /// Other threads run in this process, and a fork would copy the locks that they hold, but not them.
+    Threads,
+    /// A wish of the [`Builder`](crate::Builder) could not be fulfilled: a limit that is too high or too low, a
+    /// directory that is not there.
+    Setting(Error),
 }
 
 impl fmt::Display for SpawnError {
@@ -62,6 +69,10 @@ impl fmt::Display for SpawnError {
                 "the arguments contain {count} handles, and a process can be sent {limit}"
             ),
             Self::Daemonic => f.write_str("a daemon process may not start processes"),
+            Self::Threads => f.write_str(
+                "other threads run in this process, and what they hold would never be free in a fork of it",
+            ),
+            Self::Setting(error) => error.fmt(f),
         }
     }
 }
@@ -70,7 +81,7 @@ impl std::error::Error for SpawnError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // The text is the inner error's, so the chain goes on behind it.
-            Self::Io(error) => error.source(),
+            Self::Io(error) | Self::Setting(error) => error.source(),
             _ => None,
         }
     }
@@ -82,27 +93,77 @@ impl std::error::Error for SpawnError {
 pub enum JoinError {
     /// Its function panicked.
     Panicked(PanicInfo),
-    /// It ended before its function returned: by a signal, or by `std::process::exit`.
-    Exited(ExitStatus),
+    /// It left before its function returned, with this code: by `std::process::exit`, or because it could not
+    /// start.
+    Exited(i32),
+    /// A signal ended it.
+    Signaled {
+        /// The signal's number.
+        signal: i32,
+        /// Whether the kernel wrote a core dump.
+        core: bool,
+    },
+    /// It needed more memory than it could have.
+    ///
+    /// [`Limit::Memory`]: an allocation failed, and the process aborted. That shows in programs whose allocation
+    /// errors are those of the standard library; C code may take another way out.
+    /// [`Limit::GroupMemory`]: the kernel killed it.
+    OutOfMemory(Limit),
+    /// It used up the time that it was given: [`Limit::CpuTime`] or [`Limit::WallTime`].
+    TimedOut(Limit),
     /// Its result arrived and could not be decoded, or could not be encoded there.
     Decode(String),
     /// It could not decode its arguments, so its function never ran.
     Rejected(String),
     /// The operating system did not let us wait for it or receive its result.
     Io(Error),
+    /// It ended without a result, and somebody else took its status: the program ignores `SIGCHLD`, or waits
+    /// for children that it does not know.
+    Unknown,
     /// The result was returned before, by an earlier
     /// [`join_timeout`](crate::Process::join_timeout).
     Taken,
 }
 
+impl JoinError {
+    /// Makes the error of a process that said nothing.
+    pub(crate) fn silent(ended: Ended) -> Self {
+        match (ended.limit, ended.status) {
+            (Some(limit @ (Limit::Memory | Limit::GroupMemory)), _) => Self::OutOfMemory(limit),
+            (Some(limit @ (Limit::CpuTime | Limit::WallTime)), _) => Self::TimedOut(limit),
+            (_, ExitStatus::Code(code)) => Self::Exited(code),
+            (_, ExitStatus::Signal { signal, core }) => Self::Signaled { signal, core },
+            (_, ExitStatus::Unknown) => Self::Unknown,
+        }
+    }
+
+    /// Returns the panic in which the process ended.
+    #[must_use]
+    pub fn panic(&self) -> Option<&PanicInfo> {
+        match self {
+            Self::Panicked(panic) => Some(panic),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let silent = |status: ExitStatus, f: &mut fmt::Formatter<'_>| {
+            write!(f, "the process ended without a result: {status}")
+        };
         match self {
             Self::Panicked(panic) => write!(f, "the process panicked: {panic}"),
-            Self::Exited(status) => write!(f, "the process ended without a result: {status}"),
+            Self::Exited(code) => silent(ExitStatus::Code(*code), f),
+            Self::Signaled { signal, core } => {
+                silent(ExitStatus::Signal { signal: *signal, core: *core }, f)
+            }
+            Self::OutOfMemory(limit) => write!(f, "the process ran out of memory: {limit}"),
+            Self::TimedOut(limit) => write!(f, "the process took too long: {limit}"),
             Self::Decode(text) => write!(f, "the result of the process is unusable: {text}"),
             Self::Rejected(text) => write!(f, "the process rejected its arguments: {text}"),
             Self::Io(error) => error.fmt(f),
+            Self::Unknown => silent(ExitStatus::Unknown, f),
             Self::Taken => f.write_str("the result of the process was taken before"),
         }
     }

@@ -6,9 +6,12 @@
 
 use crate::child::{self, This};
 use crate::registry::{self, Child, wait_for};
+use crate::start::server;
+use crate::tree;
 use multiproc_core::deadline::Deadline;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -29,17 +32,37 @@ pub(crate) fn register() {
 ///
 /// No thread-local with a destructor may be used in here: those of the exiting thread are gone.
 extern "C" fn at_exit() {
+    look_after_children();
+}
+
+/// Whether an exit ends all that hangs below this process. Set before user code runs: no ordering.
+static WITH_TREE: AtomicBool = AtomicBool::new(false);
+
+/// Says whether an orderly exit of this process ends all that it has started.
+pub(crate) fn take_tree_along(with_tree: bool) {
+    if with_tree {
+        register();
+    }
+    WITH_TREE.store(with_tree, Ordering::Relaxed);
+}
+
+/// As [`at_exit`], for a process that leaves without exit handlers.
+pub(crate) fn look_after_children() {
     let grace = Deadline::after(GRACE);
     let mut told = false;
     for daemon in attached().iter().filter(|child| child.is_daemon()) {
         let _ = daemon.signal("terminate", Signal::TERM);
     }
     // In a child whose parent dies meanwhile, nobody is interested in our children any more.
-    let parent = child::this().filter(|this| !this.is_detached());
+    let parent = child::this().filter(|this| this.is_tied());
     loop {
         let children = attached();
         let daemons = children.iter().any(|child| child.is_daemon());
         if children.is_empty() {
+            server::end();
+            if WITH_TREE.load(Ordering::Relaxed) {
+                tree::kill_below(std::process::id());
+            }
             return;
         }
         // Asked once: a daemon that is not killed below must not be waited for without end.

@@ -87,7 +87,7 @@ impl ParentProcess {
 
     /// Says whether the parent still runs. Never blocks.
     ///
-    /// Only a [detached](crate::Builder::detached) process lives to see `false`.
+    /// Only a process that does not [die with its parent](crate::Builder::die_with_parent) lives to see `false`.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.this.parent_is_alive()
@@ -144,6 +144,15 @@ impl ActiveChild {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.child.try_wait().is_none()
+    }
+
+    /// Interrupts it, with SIGINT. Does nothing to one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::terminate`](crate::Process::terminate).
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.child.signal("interrupt", Signal::INT)
     }
 
     /// Asks it to end, with SIGTERM. Does nothing to one that has ended.

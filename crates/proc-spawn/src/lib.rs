@@ -20,22 +20,27 @@
 //! no memory with its parent, so it can crash, leak, be limited and be killed alone.
 //!
 //! - **What runs**: functions and closures that capture nothing, of up to twelve parameters
-//!   ([`spawn()`]), or a value with a `run` method ([`Task`]).
+//!   ([`spawn()`]), or a value with a `run` method ([`Task`]); by [`fork()`] any closure.
 //! - **What travels**: whatever serde can write and read, in both directions and of any size, and
 //!   the handles of this family of crates (`duplex-pipe`, `shm-queue`, `proc-lock`,
 //!   `proc-semaphore`). Large byte buffers are fastest as `String` or with `serde_bytes`: serde
 //!   takes a `Vec<u8>` byte by byte.
 //! - **How it ends**: [`Process::join`] returns the function's result, or a [`JoinError`] that has
-//!   the panic with message and place, the exit code, or the signal.
+//!   the panic with message and place, the exit code, the signal, or the limit that was reached; and
+//!   [`Process::usage`] says what it took.
+//! - **What it may have**: a [`Builder`] limits memory, CPU time, running time, files; it sets environment,
+//!   directory, niceness, CPUs; it leads the standard streams to files and pipes, or [captures](Captured) them.
+//! - **How it is made**: by executing the program again, by a [fork server](StartMethod::ForkServer) for a quarter
+//!   of the latency, or by [`fork()`].
 //!
 //! # Who outlives whom
 //!
-//! | | a process | a [daemon](Builder::daemon) | a [detached](Builder::detached) one |
-//! | --- | --- | --- | --- |
-//! | its parent exits in order (also by panic or `exit`) | is waited for | is ended | lives on |
-//! | its parent is killed | is killed | is killed | lives on |
-//! | its handle is dropped | lives on | lives on | lives on |
-//! | may start processes itself | yes | no | yes |
+//! | | a process | a [daemon](Builder::daemon) | a [detached](Builder::detached) one | one that does not [die with its parent](Builder::die_with_parent) |
+//! | --- | --- | --- | --- | --- |
+//! | its parent exits in order (also by panic or `exit`) | is waited for | is ended | lives on | is waited for |
+//! | its parent is killed | is killed | is killed | lives on | lives on |
+//! | its handle is dropped | lives on | lives on | lives on | lives on |
+//! | may start processes itself | yes | [if allowed](Builder::may_have_children) | yes | yes |
 //!
 //! The kernel does the killing, at once and at any depth. Three limits: a program that a process puts
 //! in its own place (`exec`) or starts itself (`std::process::Command`) is not tied to the parent, and
@@ -48,13 +53,16 @@
 //!
 //! # What a started process has
 //!
+//! Unless the [`Builder`] says otherwise:
+//!
 //! - The arguments, environment, working directory, limits and process group of its parent, so
 //!   Ctrl-C in a terminal reaches both. No signal is blocked.
 //! - `/dev/null` as standard input, its parent's standard output and error, one socket, and the
-//!   descriptors of the handles that it was sent; nothing else that its parent had open.
+//!   descriptors of the handles that it was sent; nothing else that its parent had open (but a
+//!   [fork](fork()) has all of it).
 //! - Its own standard output: nothing that a test runner captures in the parent.
 //!
-//! It leaves through `exit`: standard output is flushed, exit handlers run, threads that its
+//! It leaves through `exit` (a fork without exit handlers): standard output is flushed, exit handlers run, threads that its
 //! function left running end with it. It never reaches `main`: when it cannot start it says so in
 //! one line on standard error and exits with code 71.
 //!
@@ -70,31 +78,49 @@ mod args;
 mod boot;
 mod builder;
 pub mod call;
+mod capture;
+mod cgroup;
 mod child;
 mod cpus;
+mod descriptor;
 mod error;
 mod exit;
+pub mod forkserver;
 mod image;
 mod info;
+mod limit;
+mod many;
 mod message;
+mod page;
 mod panics;
 mod process;
 mod registry;
+mod settings;
 mod start;
 mod status;
+mod stdio;
 mod task;
 mod tie;
+mod tree;
+mod usage;
 
 pub use args::{Args, FnPointer};
 pub use boot::init;
 pub use builder::{Builder, spawn, start};
+pub use capture::Captured;
 pub use cpus::cpu_count;
 pub use error::{Error, JoinError, SpawnError};
 pub use info::{
     ActiveChild, ParentProcess, ProcessInfo, active_children, current_process, parent_process,
 };
+pub use limit::Limit;
+pub use many::{join_all, wait_first, wait_first_timeout};
 pub use panics::{Location, PanicInfo};
 pub use process::Process;
-pub use start::StartMethod;
+pub use start::fork::{fork, fork_with_threads};
+pub use start::{StartMethod, set_start_method, start_method};
 pub use status::ExitStatus;
+pub use stdio::Stdio;
 pub use task::Task;
+pub use tree::Tree;
+pub use usage::Usage;

@@ -5,7 +5,9 @@
 //! arguments are encoded first and large, and are never moved.
 
 use crate::call::{Call, Encoded, Fault, Key, plain_hash};
+use crate::child::Identity;
 use crate::image::Program;
+use crate::settings::{Settings, Unset};
 use multiproc_core::packet::Packet;
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +22,12 @@ pub(crate) struct Order {
     pub(crate) key: Key,
     pub(crate) call: Call,
     pub(crate) fds: u32,
-    pub(crate) name: String,
-    /// The part of a default name that tells whose child it is: `1:2` is the second of the first.
-    pub(crate) identity: String,
-    pub(crate) daemon: bool,
-    pub(crate) detached: bool,
-    pub(crate) parent_pid: u32,
-    pub(crate) parent_name: String,
+    /// How many of these, the last ones, are for what the settings say, and not for the function.
+    pub(crate) own_fds: u32,
+    pub(crate) identity: Identity,
+    /// Whether the parent waits for the word that it has started.
+    pub(crate) answer: bool,
+    pub(crate) settings: Settings,
 }
 
 /// Appends the order to the encoded arguments; returns the message's kind and body.
@@ -61,15 +62,21 @@ pub(crate) fn read_start(packet: &mut Packet) -> Result<Order, &'static str> {
     let Ok((order, [])) = postcard::take_from_bytes::<Order>(order) else {
         return Err("it is of another make");
     };
-    if order.fds as usize != packet.fds.len() {
+    if order.fds as usize != packet.fds.len() || order.own_fds > order.fds {
         return Err("it carries another number of descriptors than it says");
     }
     body.truncate(start);
     Ok(order)
 }
 
-/// The kind of the message, empty, by which a detached process says that it runs.
+/// The kind of the message, empty, by which a process says that it runs, and is as it was wished.
 pub(crate) const STARTED: u32 = 0x7370_0002;
+/// As [`STARTED`], of a process that could not enter the control group that was made for it.
+pub(crate) const STARTED_OUTSIDE: u32 = 0x7370_0005;
+/// The kind of the message, an [`Unset`], by which a process says that it could not be made so, and ends.
+pub(crate) const UNSET: u32 = 0x7370_0003;
+/// The kind of the message, empty, by which a process says that it aborts for want of memory.
+pub(crate) const NO_MEMORY: u32 = 0x7370_0004;
 const RESULT: u32 = 0x7370_0010;
 const FAULT: u32 = 0x7370_0011;
 
@@ -82,15 +89,32 @@ pub(crate) fn write_report(outcome: &Result<Encoded, Fault>) -> (u32, std::borro
     }
 }
 
-/// Takes a report apart: the encoded result or the fault, or why it is neither.
-pub(crate) fn read_report(packet: Packet) -> Result<Result<Packet, Fault>, String> {
+/// What a process has said at its end.
+#[derive(Debug)]
+pub(crate) enum Report {
+    Result(Packet),
+    Fault(Fault),
+    NoMemory,
+}
+
+/// Takes a report apart, or says why it is none.
+pub(crate) fn read_report(packet: Packet) -> Result<Report, String> {
     match packet.kind {
-        RESULT => Ok(Ok(packet)),
+        RESULT => Ok(Report::Result(packet)),
         FAULT => match postcard::take_from_bytes::<Fault>(&packet.body) {
-            Ok((fault, [])) => Ok(Err(fault)),
+            Ok((fault, [])) => Ok(Report::Fault(fault)),
             _ => Err("its report was garbled".into()),
         },
+        NO_MEMORY => Ok(Report::NoMemory),
         other => Err(format!("its report is of the unknown kind {other:#x}")),
+    }
+}
+
+/// Takes apart what a process says that could not be made as it was wished.
+pub(crate) fn read_unset(packet: &Packet) -> Option<Unset> {
+    match postcard::take_from_bytes::<Unset>(&packet.body) {
+        Ok((unset, [])) if packet.kind == UNSET => Some(unset),
+        _ => None,
     }
 }
 
@@ -104,12 +128,18 @@ mod tests {
             key: [1, 2],
             call: Call::apply::<(), ()>(|| ()).unwrap(),
             fds: 0,
-            name: "n".into(),
-            identity: "1".into(),
-            daemon: false,
-            detached: false,
-            parent_pid: 1,
-            parent_name: "p".into(),
+            own_fds: 0,
+            identity: Identity {
+                name: "n".into(),
+                number: "1".into(),
+                daemon: false,
+                childless: false,
+                tied: true,
+                parent_pid: 1,
+                parent_name: "p".into(),
+            },
+            answer: false,
+            settings: Settings::default(),
         };
         let (kind, body) = write_start(&order, b"args".to_vec()).unwrap();
         Packet { kind, body, fds: Vec::new() }
@@ -118,7 +148,7 @@ mod tests {
     #[test]
     fn the_start_message_survives_and_leaves_the_arguments() {
         let mut packet = packet();
-        assert_eq!(read_start(&mut packet).unwrap().name, "n");
+        assert_eq!(read_start(&mut packet).unwrap().identity.name, "n");
         assert_eq!(packet.body, b"args");
     }
 
@@ -142,7 +172,8 @@ mod tests {
         let fault = Fault::Rejected("why".into());
         let outcome = Err(fault.clone());
         let (kind, body) = write_report(&outcome);
-        assert_eq!(report(kind, &body).unwrap().unwrap_err(), fault);
+        let Ok(Report::Fault(told)) = report(kind, &body) else { panic!("no fault") };
+        assert_eq!(told, fault);
         let longer = [&body[..], b"x"].concat();
         assert!(report(kind, &longer).is_err());
     }

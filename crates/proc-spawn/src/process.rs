@@ -1,14 +1,21 @@
 //! The handle of a started process.
 
 use crate::call::{self, Fault};
+use crate::capture::Captured;
 use crate::error::{Error, JoinError};
-use crate::message;
-use crate::registry::{self, Child};
+use crate::limit::Limit;
+use crate::message::{self, Report};
+use crate::registry::{self, Child, Ended};
+use crate::start::StartMethod;
 use crate::status::ExitStatus;
+use crate::stdio::Ends;
+use crate::tree::Tree;
+use crate::usage::Usage;
 use multiproc_core::deadline::Deadline;
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::io::{PipeReader, PipeWriter};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -35,13 +42,14 @@ use std::time::Duration;
 #[doc(alias = "sentinel")]
 pub struct Process<R> {
     child: Arc<Child>,
+    ends: Ends,
     taken: bool,
     result: PhantomData<fn() -> R>,
 }
 
 impl<R> Process<R> {
-    pub(crate) fn new(child: Arc<Child>) -> Self {
-        Self { child, taken: false, result: PhantomData }
+    pub(crate) fn new(child: Arc<Child>, ends: Ends) -> Self {
+        Self { child, ends, taken: false, result: PhantomData }
     }
 
     /// Returns the process's id.
@@ -65,6 +73,20 @@ impl<R> Process<R> {
         self.child.is_daemon()
     }
 
+    /// Returns how it was made, which is not always as it was asked for: see [`StartMethod::ForkServer`].
+    ///
+    /// `None` for one that was [forked](crate::fork()).
+    #[must_use]
+    pub fn method(&self) -> Option<StartMethod> {
+        self.child.method
+    }
+
+    /// Returns how those are known that end with it; `None` without [`kill_tree`](crate::Builder::kill_tree).
+    #[must_use]
+    pub fn tree(&self) -> Option<Tree> {
+        self.child.tree()
+    }
+
     /// Says whether the process still runs. Never blocks.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -78,6 +100,70 @@ impl<R> Process<R> {
     #[doc(alias = "exitcode")]
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.reaped(self.child.try_wait())
+    }
+
+    /// Returns what the process and the children that it waited for have used; `None` while it runs, or when
+    /// somebody else took its status. Never blocks.
+    ///
+    /// The example is at [`Usage`].
+    #[must_use]
+    #[doc(alias = "rusage")]
+    pub fn usage(&self) -> Option<Usage> {
+        self.ended()?.usage
+    }
+
+    /// Returns the limit that ended the process; `None` while it runs, or when it was none. Never blocks.
+    ///
+    /// ```
+    /// use proc_spawn::{Builder, Limit};
+    /// use std::time::Duration;
+    ///
+    /// let process = Builder::new().time_limit(Duration::from_millis(50)).spawn((), || -> () {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// })?;
+    /// let _ = process.wait();
+    /// assert_eq!(process.limit_reached(), Some(Limit::WallTime));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn limit_reached(&self) -> Option<Limit> {
+        self.ended()?.limit
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        self.exit_status().and_then(|_| self.child.try_end())
+    }
+
+    /// Takes the writing end of its standard input, if that is [piped](crate::Stdio::piped).
+    ///
+    /// The process sees the end of its input when this is dropped. [`join`](Process::join) drops one that was not
+    /// taken.
+    pub fn take_stdin(&mut self) -> Option<PipeWriter> {
+        self.ends.stdin.take()
+    }
+
+    /// Takes the reading end of its standard output, if that is [piped](crate::Stdio::piped).
+    pub fn take_stdout(&mut self) -> Option<PipeReader> {
+        self.ends.readers[0].take()
+    }
+
+    /// Takes the reading end of its standard error, if that is [piped](crate::Stdio::piped).
+    pub fn take_stderr(&mut self) -> Option<PipeReader> {
+        self.ends.readers[1].take()
+    }
+
+    /// Returns what it has written to standard output, if that is [captured](crate::Stdio::captured).
+    #[must_use]
+    pub fn captured_stdout(&self) -> Option<&Captured> {
+        self.ends.captured[0].as_ref()
+    }
+
+    /// Returns what it has written to standard error, if that is [captured](crate::Stdio::captured).
+    #[must_use]
+    pub fn captured_stderr(&self) -> Option<&Captured> {
+        self.ends.captured[1].as_ref()
     }
 
     /// Waits until the process has ended, and returns how. The result stays for `join`.
@@ -99,11 +185,20 @@ impl<R> Process<R> {
         status
     }
 
+    /// Interrupts the process, with SIGINT, as Ctrl-C does. Does nothing to one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`terminate`](Process::terminate).
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.child.signal("interrupt", Signal::INT)
+    }
+
     /// Asks the process to end, with SIGTERM. Does nothing to one that has ended.
     ///
     /// By default that ends it at once, without unwinding; what it shares with others through the
     /// crates of this family survives that. [`join`](Process::join) then says
-    /// [`Exited`](JoinError::Exited).
+    /// [`Signaled`](JoinError::Signaled).
     ///
     /// # Errors
     ///
@@ -131,7 +226,7 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Errors
     ///
     /// [`JoinError`] says how the process ended instead: by a panic (with message and place), by a
-    /// signal, by an exit of its own.
+    /// signal, by an exit of its own, at a limit.
     ///
     /// ```
     /// use proc_spawn::{JoinError, spawn};
@@ -144,8 +239,25 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(mut self) -> Result<R, JoinError> {
-        let status = self.wait();
-        self.take(status)
+        drop(self.ends.stdin.take());
+        let _ = self.wait();
+        self.take()
+    }
+
+    /// Waits as [`join`](Process::join), and returns beside the outcome what the process has used.
+    ///
+    /// ```
+    /// use proc_spawn::spawn;
+    ///
+    /// let (sum, usage) = spawn((), || (0..1_000_000u64).sum::<u64>())?.join_with_usage();
+    /// println!("{} took {:?} of a CPU", sum?, usage.map(|usage| usage.cpu()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join_with_usage(mut self) -> (Result<R, JoinError>, Option<Usage>) {
+        drop(self.ends.stdin.take());
+        let _ = self.wait();
+        let usage = self.usage();
+        (self.take(), usage)
     }
 
     /// Waits as [`join`](Process::join), but no longer than `timeout`; then returns `None`, and may
@@ -164,22 +276,21 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join_timeout(&mut self, timeout: Duration) -> Option<Result<R, JoinError>> {
-        let status = self.wait_timeout(timeout)?;
-        Some(self.take(status))
+        self.wait_timeout(timeout)?;
+        Some(self.take())
     }
 
     /// Takes the report of a process that has ended.
-    fn take(&mut self, status: ExitStatus) -> Result<R, JoinError> {
+    fn take(&mut self) -> Result<R, JoinError> {
         if std::mem::replace(&mut self.taken, true) {
             return Err(JoinError::Taken);
         }
+        let silent = || self.ended().map_or(JoinError::Unknown, JoinError::silent);
         let packet = match self.child.take_report() {
             Ok(Some(packet)) => packet,
-            Ok(None) => return Err(JoinError::Exited(status)),
+            Ok(None) => return Err(silent()),
             // A copy of its socket lives on, in a process that it forked: no report came from it.
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                return Err(JoinError::Exited(status));
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(silent()),
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 return Err(JoinError::Decode(error.to_string()));
             }
@@ -189,11 +300,12 @@ impl<R: DeserializeOwned> Process<R> {
             }
         };
         match message::read_report(packet).map_err(JoinError::Decode)? {
-            Ok(result) => call::decode(&result.body, result.fds)
+            Report::Result(result) => call::decode(&result.body, result.fds)
                 .map_err(|error| JoinError::Decode(error.to_string())),
-            Err(Fault::Panicked(panic)) => Err(JoinError::Panicked(panic)),
-            Err(Fault::Rejected(text)) => Err(JoinError::Rejected(text)),
-            Err(Fault::Unencodable(text)) => Err(JoinError::Decode(text)),
+            Report::Fault(Fault::Panicked(panic)) => Err(JoinError::Panicked(panic)),
+            Report::Fault(Fault::Rejected(text)) => Err(JoinError::Rejected(text)),
+            Report::Fault(Fault::Unencodable(text)) => Err(JoinError::Decode(text)),
+            Report::NoMemory => Err(silent()),
         }
     }
 }

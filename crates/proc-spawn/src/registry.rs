@@ -4,46 +4,59 @@
 //! whose handle is dropped goes on running. What it leaves when it ends is collected by the next
 //! start, by [`active_children`](crate::active_children()), or at this process's exit.
 
+#![allow(unsafe_code, reason = "descriptors are exchanged under their owners")]
+
 use crate::error::Error;
+use crate::limit::{Limit, Watch};
+use crate::message;
+use crate::settings::Unset;
+use crate::start::StartMethod;
 use crate::status::ExitStatus;
+use crate::tree::{self, Own, Tree};
+use crate::usage::{self, Usage};
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet::{self, Packet};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, pidfd_send_signal};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+
+/// How a process ended, and what it had used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// Unknown where somebody else took it.
+    pub(crate) usage: Option<Usage>,
+    pub(crate) limit: Option<Limit>,
+}
 
 /// One started process, shared by its handle, its views and the registry.
 #[derive(Debug)]
 pub(crate) struct Child {
-    pid: Pid,
-    name: String,
-    daemon: bool,
-    detached: bool,
+    pub(crate) pid: Pid,
+    pub(crate) name: String,
+    pub(crate) daemon: bool,
+    pub(crate) detached: bool,
+    /// `None` for one that was forked.
+    pub(crate) method: Option<StartMethod>,
     /// Who may wait for it: a process that was forked off us inherits our memory, not our children.
-    owner: u32,
-    pidfd: OwnedFd,
-    control: OwnedFd,
+    pub(crate) owner: u32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) control: OwnedFd,
+    pub(crate) watch: Watch,
+    /// How what it starts is held together, and its control group.
+    pub(crate) tree: Mutex<Option<(Tree, Option<Own>)>>,
+    /// We have sent it SIGKILL. Relaxed: read by whoever has found it dead.
+    pub(crate) killed: AtomicBool,
     /// Set once, by whoever reaps it; the lock makes that one thread.
-    status: Mutex<Option<ExitStatus>>,
+    pub(crate) ended: Mutex<Option<Ended>>,
 }
 
 impl Child {
-    pub(crate) fn new(
-        pid: Pid,
-        name: String,
-        daemon: bool,
-        detached: bool,
-        pidfd: OwnedFd,
-        control: OwnedFd,
-    ) -> Self {
-        let owner = std::process::id();
-        Self { pid, name, daemon, detached, owner, pidfd, control, status: Mutex::new(None) }
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().cast_unsigned()
     }
@@ -60,27 +73,60 @@ impl Child {
         self.detached
     }
 
+    pub(crate) fn tree(&self) -> Option<Tree> {
+        unpoisoned(&self.tree).as_ref().map(|(tree, _)| *tree)
+    }
+
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
 
     /// Returns how it ended, reaping it if nobody has; `None` while it runs.
     pub(crate) fn try_wait(&self) -> Option<ExitStatus> {
-        let mut status = unpoisoned(&self.status);
-        if status.is_none() {
-            match waitid(WaitId::PidFd(self.pidfd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
-            {
+        self.try_end().map(|ended| ended.status)
+    }
+
+    /// Returns how it ended and what it had used, reaping it if nobody has; `None` while it runs.
+    pub(crate) fn try_end(&self) -> Option<Ended> {
+        let mut ended = unpoisoned(&self.ended);
+        if ended.is_none() {
+            match usage::reap(self.pidfd()) {
                 Ok(None) | Err(Errno::INTR) => {}
-                Ok(Some(ended)) => *status = Some(ExitStatus::from_wait(&ended)),
+                Ok(Some((status, usage))) => *ended = Some(self.end(status, usage)),
                 // Somebody else reaped it (or will: we were forked off its parent). The pidfd
                 // still tells whether it has ended.
                 Err(_) if self.wait_for_end(Deadline::after(Duration::ZERO)) == Some(true) => {
-                    *status = Some(ExitStatus::Unknown);
+                    *ended = Some(Ended { status: ExitStatus::Unknown, usage: None, limit: None });
                 }
                 Err(_) => {}
             }
         }
-        *status
+        *ended
+    }
+
+    fn end(&self, status: ExitStatus, usage: Usage) -> Ended {
+        let aborted = status.signal() == Some(Signal::ABORT.as_raw());
+        let no_memory = aborted && self.next_word() == Some(message::NO_MEMORY);
+        let by_us = self.killed.load(Ordering::Relaxed);
+        let limit = self.watch.reached(status, &usage, no_memory, by_us);
+        // What it has left; the group itself goes with this.
+        if let Some((_, Some(group))) = &*unpoisoned(&self.tree) {
+            let _ = group.kill();
+        }
+        Ended { status, usage: Some(usage), limit }
+    }
+
+    /// Returns the kind of what a process that has ended said last, which stays to be received.
+    fn next_word(&self) -> Option<u32> {
+        loop {
+            match packet::peek_kind(self.control.as_fd()) {
+                Ok(Some(message::STARTED | message::STARTED_OUTSIDE)) => {
+                    drop(self.take_one().ok()?);
+                }
+                Ok(kind) => return kind,
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Waits until it has ended and reaps it; `None` when the deadline passed before.
@@ -109,30 +155,78 @@ impl Child {
     /// Sends a signal; that it has ended already is as good.
     pub(crate) fn signal(&self, operation: &'static str, signal: Signal) -> Result<(), Error> {
         // The lock keeps another thread from reaping it in between; a reaped one is not signalled.
-        let status = unpoisoned(&self.status);
-        if status.is_some() {
+        let ended = unpoisoned(&self.ended);
+        if ended.is_some() {
             return Ok(());
         }
-        match pidfd_send_signal(&self.pidfd, signal) {
+        if signal == Signal::KILL {
+            self.killed.store(true, Ordering::Relaxed);
+        }
+        match self.send(signal) {
             // EBADF: it had ended before we could get its pidfd, and something else stands for that.
             Ok(()) | Err(Errno::SRCH | Errno::BADF) => Ok(()),
             Err(error) => Err(Error::new(operation, format!("process '{}'", self.name), error)),
         }
     }
 
-    /// Waits until it has started, or has failed to: a detached process needs its parent until
-    /// then.
-    pub(crate) fn wait_until_started(&self) {
-        let mut fds =
-            [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
-        while wait_for(&mut fds, Deadline::NEVER).is_none() {}
-        // It says so before anything else. If it failed, there is no message, and a join will tell how it
-        // ended.
-        let _ = self.take_report();
+    fn send(&self, signal: Signal) -> Result<(), Errno> {
+        match &*unpoisoned(&self.tree) {
+            Some((Tree::Group, Some(group))) if signal == Signal::KILL => {
+                // Together, so that nobody in it sees another end. If there is no group any more, itself.
+                let _ = group.kill();
+                pidfd_send_signal(&self.pidfd, signal)
+            }
+            Some((Tree::Subreaper, _)) if signal == Signal::KILL => {
+                tree::kill_below_and(self.pid(), self.pidfd())
+            }
+            _ => pidfd_send_signal(&self.pidfd, signal),
+        }
+    }
+
+    /// Puts something else in the place of its socket, whose number must stay taken.
+    pub(crate) fn disown(&self, null: BorrowedFd<'_>) {
+        // SAFETY: both are open. The number stays ours, so that whoever closes it closes nothing else.
+        unsafe { libc::dup3(null.as_raw_fd(), self.control.as_raw_fd(), libc::O_CLOEXEC) };
+    }
+
+    /// Waits until it says that it has started, or why it cannot be made as it was wished, or has ended.
+    ///
+    /// What it says is only looked at: to take it would set off the tie of a process that runs.
+    pub(crate) fn wait_until_started(&self) -> Result<(), Unset> {
+        loop {
+            let mut fds = [
+                PollFd::new(&self.control, PollFlags::IN),
+                PollFd::new(&self.pidfd, PollFlags::IN),
+            ];
+            let waited = wait_for(&mut fds, Deadline::NEVER).is_some();
+            let said = packet::peek_kind(self.control.as_fd()).ok().flatten();
+            if said == Some(message::STARTED_OUTSIDE) {
+                *unpoisoned(&self.tree) = Some((Tree::Subreaper, None));
+            }
+            if said == Some(message::UNSET) {
+                let _ = self.wait(Deadline::NEVER);
+                let told = self.take_report().ok().flatten();
+                let unset = told.as_ref().and_then(message::read_unset);
+                return unset.map_or(Ok(()), Err);
+            }
+            // If it ended without a word, a join will tell how.
+            if waited {
+                return Ok(());
+            }
+        }
     }
 
     /// Takes its report, which was sent before it ended if it was sent at all.
     pub(crate) fn take_report(&self) -> io::Result<Option<Packet>> {
+        loop {
+            match self.take_one()? {
+                Some(Packet { kind: message::STARTED | message::STARTED_OUTSIDE, .. }) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn take_one(&self) -> io::Result<Option<Packet>> {
         packet::recv(self.control.as_fd(), usize::MAX, Deadline::after(Duration::ZERO))
     }
 }
@@ -157,7 +251,7 @@ pub(crate) fn wait_for(fds: &mut [PollFd<'_>], deadline: Deadline) -> Option<boo
 static CHILDREN: Mutex<Vec<Arc<Child>>> = Mutex::new(Vec::new());
 
 /// A thread that panicked left the data whole: no code of others runs under these locks.
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -166,6 +260,24 @@ pub(crate) fn add(child: Child) -> Arc<Child> {
     let child = Arc::new(child);
     unpoisoned(&CHILDREN).push(Arc::clone(&child));
     child
+}
+
+/// Keeps other threads from the list while this one forks.
+pub(crate) fn hold() -> Held {
+    Held(unpoisoned(&CHILDREN))
+}
+
+pub(crate) struct Held(MutexGuard<'static, Vec<Arc<Child>>>);
+
+impl Held {
+    /// Makes a forked process forget the children of its parent, whose ends of their sockets it must not keep open:
+    /// they would outlive the parent.
+    pub(crate) fn disown(mut self, null: BorrowedFd<'_>) {
+        for child in &*self.0 {
+            child.disown(null);
+        }
+        self.0.clear();
+    }
 }
 
 /// Takes out a process that has been reaped.

@@ -1,6 +1,5 @@
 //! How a process ended.
 
-use rustix::process::WaitIdStatus;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -58,16 +57,6 @@ impl ExitStatus {
         match self {
             Self::Signal { signal, .. } => Some(signal),
             Self::Code(_) | Self::Unknown => None,
-        }
-    }
-
-    pub(crate) fn from_wait(status: &WaitIdStatus) -> Self {
-        if let Some(code) = status.exit_status() {
-            Self::Code(code)
-        } else if let Some(signal) = status.terminating_signal() {
-            Self::Signal { signal, core: status.dumped() }
-        } else {
-            Self::Unknown
         }
     }
 }

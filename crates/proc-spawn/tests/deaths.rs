@@ -5,8 +5,11 @@ use proc_spawn::{ExitStatus, JoinError, Process, spawn};
 use std::time::Duration;
 
 fn exited<R: std::fmt::Debug + serde::de::DeserializeOwned>(process: Process<R>) -> ExitStatus {
+    let status = process.wait();
+    assert_eq!(process.exit_status(), Some(status));
     match process.join() {
-        Err(JoinError::Exited(status)) => status,
+        Err(JoinError::Exited(code)) => ExitStatus::Code(code),
+        Err(JoinError::Signaled { signal, core }) => ExitStatus::Signal { signal, core },
         other => panic!("{other:?}"),
     }
 }
@@ -39,11 +42,14 @@ fn signals() {
 }
 
 #[test]
-fn terminate_and_kill() {
+fn interrupt_terminate_and_kill() {
     let sleeper = || spawn((), || std::thread::sleep(Duration::from_secs(600))).unwrap();
     let process = sleeper();
     process.terminate().unwrap();
     assert_eq!(exited(process).signal(), Some(libc::SIGTERM));
+    let process = sleeper();
+    process.interrupt().unwrap();
+    assert_eq!(exited(process).exitcode(), Some(-libc::SIGINT));
     let process = sleeper();
     assert!(process.is_alive());
     assert_eq!(process.exit_status(), None);
@@ -118,7 +124,7 @@ fn threads_that_the_function_left_die_with_it() {
 
 #[test]
 fn texts_name_what_happened() {
-    let killed = JoinError::Exited(ExitStatus::Signal { signal: 9, core: false });
+    let killed = JoinError::Signaled { signal: 9, core: false };
     assert_eq!(killed.to_string(), "the process ended without a result: signal 9 (SIGKILL)");
     let panicked = spawn((), || -> () { panic!("oh") }).unwrap().join().unwrap_err();
     assert!(panicked.to_string().starts_with("the process panicked: oh, at "), "{panicked}");

@@ -122,6 +122,21 @@ fn a_daemon_may_not_start_processes() {
 }
 
 #[test]
+fn unless_it_was_allowed_to_and_then_they_end_with_it() {
+    let (reader, writer) = Handle::pipe();
+    let daemon = Builder::new().daemon(true).may_have_children(true).spawn((writer,), |writer| {
+        let child = spawn((writer,), |writer| {
+            writer.write("born\n");
+            sleep();
+        });
+        child.unwrap().join().unwrap();
+    });
+    assert_eq!(reader.read_line(), "born");
+    daemon.unwrap().terminate().unwrap();
+    assert_eq!(reader.read_to_end(), "");
+}
+
+#[test]
 fn what_was_printed_is_flushed() {
     let (reader, writer) = Handle::pipe();
     let process = spawn((writer,), |writer| {

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "calls of the C library without a safe wrapper")]
 
 use super::VARIABLE;
+use std::mem::MaybeUninit;
 
 /// Says whether the kernel gave the program more rights than its user has.
 pub(crate) fn is_privileged() -> bool {
@@ -27,8 +28,22 @@ pub(super) fn ignore_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// Blocks SIGINT, or lets it through again.
+///
+/// Blocked and not ignored: one that is sent to a copy before that lets it through waits there.
+pub(super) fn block_sigint(block: bool) {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: it initialises the set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set is initialised.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), libc::SIGINT) };
+    let how = if block { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+    // SAFETY: the set is initialised; no signal was blocked when this process began.
+    unsafe { libc::pthread_sigmask(how, set.as_ptr(), std::ptr::null_mut()) };
+}
+
 /// Ends the process at once: no destructors, no exit handlers, no `main`.
-pub(super) fn leave(code: i32) -> ! {
+pub(crate) fn leave(code: i32) -> ! {
     // SAFETY: it ends the process.
     unsafe { libc::_exit(code) }
 }

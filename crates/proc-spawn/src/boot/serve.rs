@@ -1,11 +1,13 @@
 //! From the variable to the user's function: check everything, tie ourselves to the parent, run.
 
 use super::c::{close_strays, ignore_sigpipe, is_privileged, leave, unset_variable};
-use super::{VALUE, VALUE_CLOSE, VARIABLE, stack};
-use crate::call::learn_key;
-use crate::child::{REFUSED, This};
+use super::{VALUE, VALUE_CLOSE, VARIABLE, abort, apply, stack};
+use crate::call::{Call, learn_key};
+use crate::child::{Identity, REFUSED, This};
+use crate::exit;
 use crate::image::{File, Program};
 use crate::message::{self, Order};
+use crate::settings::Settings;
 use crate::tie;
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet::{self, Packet};
@@ -33,35 +35,80 @@ pub(super) fn begin(value: &CStr, run_later_constructors: impl FnOnce()) -> ! {
             String::from_utf8_lossy(&value)
         )),
     };
-    let (control, order, packet) = match prepare(close) {
+    let prepared = match prepare(close) {
         Ok(prepared) => prepared,
         Err(Refusal::Because(text)) => refuse(&text),
         // Nobody is there to be told, and nothing is wrong with us.
         Err(Refusal::Orphan) => leave(REFUSED),
     };
-    if !order.detached
-        && let Err(error) = tie::arm(control.as_fd())
-    {
+    // What the standard library does before `main`, which does not come here.
+    ignore_sigpipe();
+    let (this, call, packet) = become_child(prepared);
+    // Last, so that a constructor that asks finds out whose process this is.
+    run_later_constructors();
+    let outcome = call.run(packet.body, packet.fds);
+    this.finish(&outcome)
+}
+
+/// Serves the order that comes through the socket, in a copy of the fork server. Never returns.
+pub(super) fn serve_copied(control: OwnedFd) -> ! {
+    let prepared = Program::of_this_process()
+        .map_err(|error| Refusal::Because(error.to_string()))
+        .and_then(|program| {
+            check_maker(control.as_fd(), program.file())?;
+            receive(control, &program)
+        });
+    let (this, call, packet) = match prepared {
+        Ok(prepared) => become_child(prepared),
+        Err(Refusal::Because(text)) => refuse(&text),
+        Err(Refusal::Orphan) => leave(REFUSED),
+    };
+    let outcome = call.run(packet.body, packet.fds);
+    this.finish(&outcome)
+}
+
+fn become_child((control, order, mut packet): Prepared) -> (&'static This, Call, Packet) {
+    learn_key(order.key);
+    let own = packet.fds.split_off(packet.fds.len() - order.own_fds as usize);
+    let this = settle(order.identity, control, &order.settings, &own, order.answer);
+    (this, order.call, packet)
+}
+
+/// Ties this process to its parent and makes it as it was wished, or ends it.
+pub(crate) fn settle(
+    identity: Identity,
+    control: OwnedFd,
+    settings: &Settings,
+    own: &[impl AsFd],
+    answer: bool,
+) -> &'static This {
+    let tied = identity.tied;
+    if tied && let Err(error) = tie::arm(control.as_fd()) {
         refuse(&format!("it cannot be tied to its parent: {error}"));
     }
-    learn_key(order.key);
-    let this = This::learn(&order, control);
+    let this = This::learn(identity, control);
     // Or it would be called `exe` in every list of processes, after the link that was executed.
     let _ = rustix::thread::set_name(&CString::new(this.name()).unwrap_or_default());
-    if order.detached {
-        this.tell_started();
-    } else if !this.parent_is_alive() {
+    stack::report_overflow(this.name());
+    abort::report_failed_allocation();
+    match apply::apply(settings, own) {
+        Ok(place) if answer => this.tell_started(place),
+        Ok(_) => {}
+        Err(unset) => {
+            this.tell_unset(&unset);
+            leave(REFUSED);
+        }
+    }
+    exit::take_tree_along(settings.tree.is_some());
+    if tied && !this.parent_is_alive() {
         // It died before the tie was armed, so no signal comes.
         leave(REFUSED);
     }
-    // What the standard library does before `main`, which does not come here.
-    ignore_sigpipe();
-    stack::report_overflow(this.name());
-    // Last, so that a constructor that asks finds out whose process this is.
-    run_later_constructors();
-    let outcome = order.call.run(packet.body, packet.fds);
-    this.finish(&outcome)
+    this
 }
+
+/// The parent's socket, what it said, and what came with that.
+type Prepared = (OwnedFd, Order, Packet);
 
 /// Why a process does not start.
 enum Refusal {
@@ -78,7 +125,7 @@ impl From<String> for Refusal {
 }
 
 /// Receives the order through descriptor 0, after looking at who made that socket.
-fn prepare(close: bool) -> Result<(OwnedFd, Order, Packet), Refusal> {
+fn prepare(close: bool) -> Result<Prepared, Refusal> {
     if close {
         close_strays();
     }
@@ -95,7 +142,12 @@ fn prepare(close: bool) -> Result<(OwnedFd, Order, Packet), Refusal> {
     let null = open_standard_descriptors().map_err(|error| format!("no /dev/null: {error}"))?;
     rustix::stdio::dup2_stdin(&null).map_err(|error| error.to_string())?;
     drop(null);
-    // It was sent before we were executed, so nothing is worth waiting for.
+    receive(control, &program)
+}
+
+/// Receives the order.
+fn receive(control: OwnedFd, program: &Program) -> Result<Prepared, Refusal> {
+    // It was sent before there was this process, so nothing is worth waiting for.
     let mut packet =
         match packet::recv(control.as_fd(), usize::MAX, Deadline::after(Duration::ZERO)) {
             Ok(Some(packet)) => packet,
@@ -103,7 +155,7 @@ fn prepare(close: bool) -> Result<(OwnedFd, Order, Packet), Refusal> {
             Err(error) => return Err(format!("no start message: {error}").into()),
         };
     let order = message::read_start(&mut packet).map_err(|why| format!("start message: {why}"))?;
-    if order.program != program {
+    if order.program != *program {
         let text = "the start message was made by another build of the program";
         return Err(text.to_owned().into());
     }

@@ -6,7 +6,7 @@
 use rustix::stdio::stderr;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// What the handler itself may need, beside the registers that the kernel saves there.
@@ -15,13 +15,19 @@ const HANDLER_STACK: usize = 16 * 1024;
 /// How far from the stack pointer an access is still one to the stack: probes touch each page.
 const NEAR: usize = 64 * 1024;
 
-static TEXT: OnceLock<String> = OnceLock::new();
+/// What is said, leaked. Relaxed would do: written while there is one thread.
+static TEXT: AtomicPtr<String> = AtomicPtr::new(ptr::null_mut());
 
 /// Prepares the calling thread, which must be the one that runs the process's function.
 pub(super) fn report_overflow(name: &str) {
     // Made now, because nothing can be made in a handler.
     let pid = std::process::id();
-    let _ = TEXT.set(format!("process '{name}' ({pid}) has overflowed its stack\n"));
+    let text = format!("process '{name}' ({pid}) has overflowed its stack\n");
+    TEXT.store(Box::leak(Box::new(text)), Ordering::Release);
+    // Of a process that this one was copied from: its stack came along. Or the standard library's own.
+    if SIGNALS.iter().any(|signal| !is_default(*signal)) {
+        return;
+    }
     // SAFETY: it reads a word that the kernel passed: how much room the registers take here.
     let registers = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
     let size = HANDLER_STACK + usize::try_from(registers).unwrap_or(0);
@@ -37,15 +43,21 @@ pub(super) fn report_overflow(name: &str) {
     }
 }
 
-/// Sets a handler, unless the program (a constructor of it) has set one of its own.
-fn set_action(signal: c_int, handler: usize) {
+fn is_default(signal: c_int) -> bool {
     // SAFETY: all zero is a valid action: the default.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are valid or null.
     let known = unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) };
-    if known != 0 || (handler != libc::SIG_DFL && action.sa_sigaction != libc::SIG_DFL) {
+    known == 0 && action.sa_sigaction == libc::SIG_DFL
+}
+
+/// Sets a handler, unless the program (a constructor of it) has set one of its own.
+pub(super) fn set_action(signal: c_int, handler: usize) {
+    if handler != libc::SIG_DFL && !is_default(signal) {
         return;
     }
+    // SAFETY: all zero is a valid action: no mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: the handler has the type that SA_SIGINFO asks for, or is the default.
@@ -58,7 +70,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: both signals fill the address.
     let address = unsafe { info.si_addr() }.addr();
     if address.abs_diff(stack_pointer(context)) < NEAR
-        && let Some(text) = TEXT.get()
+        // SAFETY: null, or leaked by `report_overflow`, and never written afterwards.
+        && let Some(text) = unsafe { TEXT.load(Ordering::Acquire).as_ref() }
     {
         let _ = rustix::io::write(stderr(), text.as_bytes());
     }

@@ -9,6 +9,7 @@ use super::{Encoded, Entry, Fault, plain_hash};
 use crate::args::FnPointer;
 use crate::error::SpawnError;
 use crate::image::{Image, Memory};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 
@@ -18,7 +19,7 @@ static ANCHOR: u64 = 0;
 const MAGIC: [u64; 2] = [0x9d1c_57e2_b8a4_603f, 0x4ae0_f16b_27d5_983c];
 const ABI: u64 = 1;
 
-type Code = unsafe fn(usize, Vec<u8>, Vec<OwnedFd>) -> Result<Encoded, Fault>;
+type Code = unsafe fn(usize, Cow<'_, [u8]>, Vec<OwnedFd>) -> Result<Encoded, Fault>;
 
 /// What a name leads to. The first three words are compared before the pointers are used.
 #[repr(C)]
@@ -43,7 +44,7 @@ impl<E: Entry> Of<E> {
 /// `function` is the address of a function of type `E::Fn`.
 unsafe fn code<E: Entry>(
     function: usize,
-    bytes: Vec<u8>,
+    bytes: Cow<'_, [u8]>,
     fds: Vec<OwnedFd>,
 ) -> Result<Encoded, Fault> {
     // SAFETY: the caller upholds it.
@@ -92,6 +93,7 @@ pub(super) fn name<E: Entry>(f: E::Fn) -> Result<Place, SpawnError> {
 }
 
 /// An entry with its function, checked.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     code: Code,
     function: usize,
@@ -132,7 +134,7 @@ impl Place {
 }
 
 impl Found {
-    pub(super) fn call(self, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
+    pub(super) fn call(self, bytes: Cow<'_, [u8]>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
         // SAFETY: the name was sealed by a relative, which runs the same file and made it with
         // `name::<E>(f)`: the function has the type that this record's entry expects.
         unsafe { (self.code)(self.function, bytes, fds) }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "posix_spawn and its attribute objects are C")]
 
 use crate::boot::{VALUE, VALUE_CLOSE, VARIABLE};
+use crate::settings::Environment;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -36,14 +37,14 @@ unsafe extern "C" {
 }
 
 /// Starts the program with `boot` as its descriptor 0; returns its pid and a pidfd.
-pub(super) fn spawn(boot: BorrowedFd<'_>) -> io::Result<(Pid, OwnedFd)> {
+pub(super) fn spawn(boot: BorrowedFd<'_>, changes: &Environment) -> io::Result<(Pid, OwnedFd)> {
     let mut actions = Actions::new()?;
     // The same number on both sides is no mistake: it then only loses its close-on-exec flag.
     actions.duplicate(boot, 0)?;
     let value = if actions.close_from(3)? { VALUE } else { VALUE_CLOSE };
     let attributes = Attributes::with_no_signal_blocked()?;
     let arguments: Vec<CString> = std::env::args_os().filter_map(c_string).collect();
-    let environment = environment(value);
+    let environment = environment(value, changes);
     let (argv, envp) = (pointers(&arguments), pointers(&environment));
     let mut pid = 0;
     // SAFETY: both objects are initialised; both arrays hold strings that outlive the call and end
@@ -60,6 +61,11 @@ pub(super) fn spawn(boot: BorrowedFd<'_>) -> io::Result<(Pid, OwnedFd)> {
     };
     check(error)?;
     let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("the new process has no pid"))?;
+    look_after(pid)
+}
+
+/// Gets the pidfd of a new child.
+pub(super) fn look_after(pid: Pid) -> io::Result<(Pid, OwnedFd)> {
     // Nobody has waited for it yet, so the number is still its own.
     match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(pidfd) => Ok((pid, pidfd)),
@@ -75,11 +81,11 @@ pub(super) fn spawn(boot: BorrowedFd<'_>) -> io::Result<(Pid, OwnedFd)> {
     }
 }
 
-/// Returns this process's environment with our variable in it, once.
-fn environment(value: &str) -> Vec<CString> {
+/// Returns this process's environment with the changes made, and with our variable in it, once.
+fn environment(value: &str, changes: &Environment) -> Vec<CString> {
     let ours = VARIABLE.to_bytes();
     let mut strings = Vec::new();
-    for (name, content) in std::env::vars_os() {
+    for (name, content) in changes.applied_to(std::env::vars_os()) {
         let mut entry = name.into_vec();
         if entry == ours {
             continue;

@@ -78,6 +78,10 @@ impl Watched {
         poll(&mut fds, Some(&Timespec::default())).unwrap() > 0
     }
 
+    pub fn kill(&self) {
+        rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL).unwrap();
+    }
+
     pub fn wait(&self) {
         let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         while poll(&mut fds, None).unwrap_or(0) == 0 {}
