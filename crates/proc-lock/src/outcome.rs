@@ -5,8 +5,7 @@
 use std::error::Error;
 use std::fmt;
 
-const OWNER_DIED: &str =
-    "the process that held the lock died inside; its data may be half-changed";
+const OWNER_DIED: &str = "the process that held the lock died inside; its data may be half-changed";
 const POISONED: &str = "a thread that held the lock panicked inside; its data may be half-changed";
 
 /// The lock was taken, and the data may be half-changed.
