@@ -6,9 +6,11 @@
     reason = "a command line program talks to the one who called it"
 )]
 
+mod bench;
 mod crash;
 mod deps;
 mod examples;
+mod matrix;
 mod tidy;
 mod workspace;
 
@@ -35,6 +37,10 @@ enum Command {
     Deaths(examples::deaths::Arguments),
     /// Kills processes at every instruction, or at random, and looks what they leave behind
     Crash(crash::Arguments),
+    /// Builds a program that starts processes in every way (static, LTO, panic=abort, ...), and runs it
+    Matrix,
+    /// Measures what IPC costs, beside threads and peers, and makes a report of it
+    Bench(bench::Arguments),
     /// Checks what the compiler does not: titles, lint tables, file lengths, licences
     Tidy,
     /// Counts the crates that each primitive brings along
@@ -46,6 +52,8 @@ fn main() -> ExitCode {
         Command::Examples(arguments) => examples::run(&arguments),
         Command::Deaths(arguments) => examples::deaths::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::Matrix => matrix::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Deps => deps::run(),
     };

@@ -5,14 +5,19 @@ mod lock_with;
 mod lock_without;
 mod pipe_duplex;
 mod pool_blocking;
+mod pool_chaos;
+mod pool_crashy_ffi;
 mod pool_files;
 mod pool_map_scrape;
+mod pool_memory_limit;
 mod pool_nonblocking;
 mod pool_results;
+mod pool_timeout;
 mod process_basic;
 mod process_children;
 mod process_daemon;
 mod process_daemon_join;
+mod process_forkserver;
 mod process_subclass;
 mod queue_values;
 mod semaphore_buffer;
@@ -98,6 +103,7 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..Example::new("process_daemon", "daemons end with their parent", process_daemon::CHECK)
     },
     Example::new("process_daemon_join", "daemons that are joined", process_daemon_join::CHECK),
+    Example::new("process_forkserver", "load once, start fast", process_forkserver::CHECK),
     Example::new("lock_without", "output garbles without a lock", lock_without::CHECK),
     Example::new("lock_with", "with a lock it never does", lock_with::CHECK),
     Example::new("semaphore_buffer", "producer, consumer, two places", semaphore_buffer::CHECK),
@@ -114,6 +120,10 @@ pub(crate) const EXAMPLES: &[Example] = &[
         hold: Hold::ForCpus,
         ..Example::new("pool_files", "SHA-256 of many files, and the speed-up", pool_files::CHECK)
     },
+    Example::new("pool_crashy_ffi", "a C function that crashes", pool_crashy_ffi::CHECK),
+    Example::new("pool_timeout", "tasks that are ended", pool_timeout::CHECK),
+    Example::new("pool_memory_limit", "tasks that want too much", pool_memory_limit::CHECK),
+    Example::new("pool_chaos", "workers killed while they work", pool_chaos::CHECK),
 ];
 
 /// Holds a run to a rule; `detail` tells what it did instead.
