@@ -1,361 +1,343 @@
-//! The pool's one thread: takes answers, sees deaths, replaces workers, hands out what waits.
+//! The pool's one thread: takes answers, sees deaths, replaces workers, keeps the time.
 
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use multiproc_core::deadline::Deadline;
-use multiproc_core::packet::{self, Packet};
-use proc_spawn::call::{self, Fault};
-use proc_spawn::{Process, SpawnError};
+use proc_spawn::SpawnError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::Shutdown;
 
-use crate::error::{SubmitError, TaskError, WorkerDied};
-use crate::job::{ANY, Outcome, Reply, kind};
-use crate::shared::{Shared, answer};
-use crate::state::{Given, Phase};
-use crate::worker::{self, Begun, Fd, Initializer};
+use crate::error::{SubmitError, TaskError};
+use crate::events;
+use crate::lane::Bell;
+use crate::limits::Limits;
+use crate::recycle::{Keep, Recycling};
+use crate::shared::Shared;
+use crate::staff::{GRACE, Worker};
+use crate::state::{Doom, Given, Phase};
+use crate::verdict::{Verdict, judge};
+use crate::worker::Setup;
 
-/// After so many workers in a row that ended before they were ready, the pool is broken.
-const MOST_FAILURES: u32 = 5;
-/// How long the second of them is waited for, the third twice as long, and so on.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// A worker that lived for less, and did nothing, is as good as one that was never ready.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// After so many workers in a row that died with a task before they began it, it is given up.
-const MOST_LOST: u32 = 3;
-/// How long a worker may go on that was asked to end, or that has closed its socket.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long the second start in vain is waited for, the third twice as long, and so on.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// What workers have written is looked at no more often than this.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
 
-/// A worker's process and what belongs to it.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    process: Process<Result<(), String>>,
-    begun: Begun,
-    /// The pool's end of its socket; gone when there is nothing more to hear.
-    socket: Option<Arc<OwnedFd>>,
-    started: Instant,
-    /// It has said that its initializer has run.
-    ready: bool,
-    /// It has answered a task.
-    useful: bool,
-    /// It has been let go, by the end of its socket.
-    dismissed: bool,
-    /// It has been asked to end, by a signal.
-    asked: bool,
-    kill_at: Option<Instant>,
+/// How the pool treats its workers.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) setup: Setup,
+    pub(crate) limits: Limits,
+    pub(crate) recycling: Recycling,
+    /// After so many workers in a row that were of no use, the pool is broken.
+    pub(crate) most_failures: u32,
+    /// After so many workers that were lost with it, a task is given up.
+    pub(crate) poison: u32,
+    /// How long a worker has between SIGTERM and SIGKILL.
+    pub(crate) grace: Duration,
 }
 
-impl Worker {
-    /// Starts the worker with this index.
-    pub(crate) fn start(
-        index: usize,
-        initializer: Option<Initializer>,
-    ) -> Result<Self, SpawnError> {
-        let no_socket = |error| SpawnError::Encode(format!("a worker's socket: {error}"));
-        let (ours, theirs) = packet::pair().map_err(no_socket)?;
-        let begun = Begun::new().map_err(no_socket)?;
-        let process = proc_spawn::Builder::new()
-            .name(format!("PoolWorker-{}", index + 1))
-            .daemon(true)
-            .spawn((Fd::new(theirs), begun.clone(), initializer), worker::run)?;
-        let socket = Some(Arc::new(ours));
-        Ok(Self {
-            process,
-            begun,
-            socket,
-            started: Instant::now(),
-            ready: false,
-            useful: false,
-            dismissed: false,
-            asked: false,
-            kill_at: None,
-        })
+impl Policy {
+    pub(crate) fn start(&self, id: u64, bell: &Bell) -> Result<Worker, SpawnError> {
+        Worker::start(Setup { id, ..self.setup.clone() }, &self.limits, bell)
     }
-
-    /// Lets the worker end, once it has done what it has.
-    fn dismiss(&mut self) {
-        self.dismissed = true;
-        if let Some(socket) = self.socket.take() {
-            // Not by closing alone: a child of a fork of ours would keep the socket open.
-            let _ = rustix::net::shutdown(&*socket, Shutdown::Write);
-        }
-    }
-
-    /// Says whether it ended before it was of any use, by itself.
-    fn was_in_vain(&self) -> bool {
-        let short = self.started.elapsed() < SHORT_LIFE;
-        !self.dismissed && (!self.ready || (!self.useful && short))
-    }
-
-    /// Ends a worker that was started in vain.
-    pub(crate) fn discard(self) {
-        // It is a child of ours and not reaped: the kernel has no reason to refuse.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
-    fn kill_in_a_while(&mut self) {
-        self.kill_at.get_or_insert_with(|| Instant::now() + GRACE);
-    }
-
-    /// Says why it ended before it was ready.
-    fn last_words(&mut self) -> String {
-        match self.process.join_timeout(Duration::ZERO) {
-            Some(Ok(Err(why))) => why,
-            Some(Err(error)) => error.to_string(),
-            Some(Ok(Ok(()))) | None => "it ended without a word".to_owned(),
-        }
-    }
-}
-
-/// What a poll tells of a worker.
-struct Happened {
-    said: bool,
-    ended: bool,
 }
 
 /// What only the pool's thread knows.
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
-    initializer: Option<Initializer>,
-    workers: Vec<Option<Worker>>,
+    policy: Policy,
+    /// By their place in the state.
+    workers: BTreeMap<usize, Worker>,
     /// When a worker may be started where there is none.
     start_at: Instant,
-    /// How many workers in a row ended before they were ready.
-    failures: u32,
+    /// When a worker may have to be let go.
+    recycle_at: Option<Instant>,
+    trimmed: Instant,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        initializer: Option<Initializer>,
-        workers: Vec<Worker>,
-    ) -> Self {
-        let mut state = shared.state();
-        for (slot, worker) in state.slots.iter_mut().zip(&workers) {
-            slot.socket.clone_from(&worker.socket);
-        }
+    pub(crate) fn new(shared: Arc<Shared>, policy: Policy) -> Self {
+        let now = Instant::now();
+        let workers = BTreeMap::new();
+        Self { shared, policy, workers, start_at: now, recycle_at: None, trimmed: now }
+    }
+
+    /// Takes a worker that was started.
+    pub(crate) fn add(&mut self, worker: Worker) {
+        let (link, pid) = (Arc::clone(&worker.link), worker.process.pid());
+        let mut state = self.shared.state();
+        let index = state.seat(link, pid, Instant::now());
+        events::started(state.counts.started, pid);
         drop(state);
-        let workers = workers.into_iter().map(Some).collect();
-        Self { shared, initializer, workers, start_at: Instant::now(), failures: 0 }
+        self.workers.insert(index, worker);
+        // Somebody is to hear that it is ready.
+        self.shared.attend();
+    }
+
+    /// Ends the workers, before the thread has begun.
+    pub(crate) fn discard(mut self) {
+        std::mem::take(&mut self.workers).into_values().for_each(Worker::discard);
     }
 
     /// Runs until the pool is closed or terminated and the last worker is gone.
     pub(crate) fn run(mut self) {
+        self.shared.adopt_thread();
         while self.step() {}
     }
 
     /// Waits for something to happen, and does what there is to do; `false` when all is done.
     fn step(&mut self) -> bool {
-        for (index, Happened { said, ended }) in self.wait().into_iter().enumerate() {
-            if said {
-                self.hear(index);
-            }
-            if ended {
-                self.bury(index);
-            }
+        for index in self.wait() {
+            self.bury(index);
         }
-        self.kill_the_late();
+        self.doom_the_late();
+        self.end_the_lost();
+        self.recycle();
+        self.workers.values_mut().for_each(Worker::kill_if_late);
+        self.trim_outputs();
         self.fill();
         self.shared.hand_out();
-        self.answer_failed();
+        self.let_go();
+        self.tell();
         self.wind_up()
     }
 
-    /// Sleeps until a worker says something or ends, or until it is time for something.
-    fn wait(&self) -> Vec<Happened> {
+    /// Sleeps until a worker ends, somebody wants something of this thread, or it is time for something.
+    /// Returns the places of those that have ended.
+    fn wait(&self) -> Vec<usize> {
+        let next = self.next_time();
         let wake = &self.shared.wake;
         let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
-        for worker in &self.workers {
-            let socket = worker.as_ref().and_then(|worker| worker.socket.as_ref());
-            // A descriptor that is asked for nothing stands for one that is not there.
-            fds.push(match socket {
-                Some(socket) => PollFd::new(&**socket, PollFlags::IN),
-                None => PollFd::new(wake, PollFlags::empty()),
-            });
-            fds.push(match worker {
-                Some(worker) => PollFd::new(&worker.process, PollFlags::IN),
-                None => PollFd::new(wake, PollFlags::empty()),
-            });
-        }
-        let timeout = self.next_time().map(|at| {
-            let left = at.saturating_duration_since(Instant::now());
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
-        });
+        fds.extend(self.workers.values().map(|worker| PollFd::new(&worker.process, PollFlags::IN)));
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         if poll(&mut fds, timeout.as_ref()).is_err() {
-            // EINTR; or no memory for the call, or more descriptors than a lowered limit allows. Then
+            // A signal; or no memory for the call, or more descriptors than a lowered limit allows. Then
             // look at each of them, now and then.
             std::thread::sleep(Duration::from_millis(1));
-            let ended = |worker: &Worker| !worker.process.is_alive();
-            let ended = self.workers.iter().map(|worker| worker.as_ref().is_some_and(ended));
-            return ended.map(|ended| Happened { said: true, ended }).collect();
+            let ended = self.workers.iter().filter(|(_, worker)| !worker.process.is_alive());
+            return ended.map(|(&index, _)| index).collect();
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
         if happened(&fds[0]) {
             let _ = rustix::io::read(wake, &mut [0; 8]);
         }
-        let of_workers = fds[1..].chunks_exact(2);
-        of_workers
-            .map(|fds| Happened { said: happened(&fds[0]), ended: happened(&fds[1]) })
-            .collect()
+        let ended = fds[1..].iter().zip(self.workers.keys()).filter(|(fd, _)| happened(fd));
+        ended.map(|(_, &index)| index).collect()
     }
 
+    /// Returns when there is something to do at the latest, and lets others see it.
     fn next_time(&self) -> Option<Instant> {
-        let missing = self.workers.iter().any(Option::is_none) && self.wants_workers();
-        let kills = self.workers.iter().flatten().filter_map(|worker| worker.kill_at);
-        kills.chain(missing.then_some(self.start_at)).min()
+        let now = Instant::now();
+        let mut state = self.shared.state();
+        let late = state.slots.iter().flatten().filter_map(|slot| slot.next_timeout(now));
+        let mut next: Option<Instant> = late.min();
+        let mut look = |at: Option<Instant>| next = next.into_iter().chain(at).min();
+        look(self.recycle_at);
+        // Also in the middle of a long task.
+        look(self.policy.limits.output.map(|_| self.trimmed + TRIM_EVERY));
+        self.workers.values().for_each(|worker| look(worker.kill_at));
+        if self.missing(&state) > 0 {
+            look(Some(self.start_at));
+        }
+        state.look_at = next;
+        next
     }
 
-    /// Takes what a worker has said, one thing at a time; `false` when there was nothing more.
-    fn hear(&mut self, index: usize) -> bool {
-        let Some(worker) = &mut self.workers[index] else { return false };
-        let Some(socket) = worker.socket.clone() else { return false };
-        match packet::recv(socket.as_fd(), usize::MAX, Deadline::after(Duration::ZERO)) {
-            Ok(Some(packet)) => {
-                self.take(index, packet);
-                true
-            }
-            Err(error) if error.kind() == ErrorKind::TimedOut => false,
-            // We had no descriptor or memory left for it: it is gone, and the next can be received.
-            Err(error) if matches!(error.kind(), ErrorKind::Other | ErrorKind::OutOfMemory) => {
-                self.settle(index, ANY, Err(TaskError::Result(error.to_string())));
-                true
-            }
-            // The end, or nonsense: either way there is nothing more to hear from it.
-            Ok(None) | Err(_) => {
-                worker.socket = None;
-                worker.kill_in_a_while();
-                self.shared.state().slots[index].socket = None;
-                false
+    /// Has those workers ended from which nothing more is to be heard.
+    fn end_the_lost(&mut self) {
+        let mut state = self.shared.state();
+        for (&index, worker) in &mut self.workers {
+            if state.slot(index).is_some_and(|slot| slot.lost) {
+                worker.kill_within(GRACE);
             }
         }
     }
 
-    fn take(&mut self, index: usize, packet: Packet) {
-        let Packet { kind, body: bytes, fds } = packet;
-        let outcome: Outcome = match kind::of(kind) {
-            kind::READY => {
-                if let Some(worker) = &mut self.workers[index] {
-                    worker.ready = true;
-                    self.shared.state().slots[index].ready = true;
-                }
-                return;
-            }
-            kind::RESULT => Ok(Reply { bytes, fds }),
-            kind::FAULT => Err(match call::decode::<Fault>(&bytes, fds) {
-                Ok(fault) => TaskError::from_fault(fault),
-                Err(error) => TaskError::result(error),
-            }),
-            other => Err(TaskError::Result(format!("the worker answered with a packet {other}"))),
-        };
-        self.settle(index, u64::from(kind >> 8), outcome);
-    }
-
-    /// Answers the task that the worker was given, if it is the one with this number.
-    fn settle(&mut self, index: usize, number: u64, outcome: Outcome) {
-        let ours = |given: &mut Given| {
-            number == ANY || kind::answering(0, given.job.number) == kind::answering(0, number)
-        };
-        let Some(given) = self.shared.state().slots[index].given.take_if(ours) else { return };
-        self.failures = 0;
-        if let Some(worker) = &mut self.workers[index] {
-            worker.useful = true;
-        }
-        // The worker's next task first: the answer's own work can wait that long.
-        self.shared.hand_out();
-        answer(given.job.done, outcome);
-    }
-
-    /// Answers the tasks that could be sent to nobody.
-    fn answer_failed(&self) {
-        let failed = std::mem::take(&mut self.shared.state().failed);
-        for (job, error) in failed {
-            answer(job.done, Err(error));
-        }
-    }
-
-    /// Clears up after a worker that has ended: its last answer counts, its task is settled.
+    /// Clears up after a worker that has ended: its last answer counts, its tasks are judged.
     fn bury(&mut self, index: usize) {
-        while self.hear(index) {}
-        let Some(mut worker) = self.workers[index].take() else { return };
-        let status = worker.process.wait();
-        // A thread that is sending it something gets an error, and takes that back.
-        let mut state = self
-            .shared
-            .until(|state| state.slots[index].given.as_ref().is_none_or(|given| !given.sending));
-        let slot = &mut state.slots[index];
-        (slot.socket, slot.ready) = (None, false);
-        let failed = slot.given.take().and_then(|Given { mut job, .. }| {
-            // Before it was ready the task cannot have been to blame.
-            job.lost += u32::from(worker.ready);
-            if worker.begun.has(job.number) || job.lost == MOST_LOST {
-                return Some(job);
+        self.shared.hear(index);
+        let Some(mut worker) = self.workers.remove(&index) else { return };
+        let died = worker.died();
+        let turn = worker.link.turn();
+        let mut state = self.shared.state();
+        let Some(slot) = state.slots.get_mut(index).and_then(Option::take) else { return };
+        let begun = |given: &Given| worker.link.began(given.job.number).is_some();
+        // One that died in a task was good enough to begin it.
+        let useful = slot.tasks > 0 || slot.given.iter().any(begun);
+        let in_vain = worker.was_in_vain(slot.ready, useful);
+        events::ended(slot.id, slot.pid, died.status, worker.dismissed || worker.asked);
+        state.counts.died += u64::from(!worker.dismissed);
+        let mut failed = Vec::new();
+        for Given { mut job, .. } in slot.given {
+            let begun = worker.link.began(job.number).is_some();
+            let doom = slot.doom.filter(|(number, _)| *number == job.number).map(|(_, why)| why);
+            match judge(&mut job, begun, doom, self.policy.poison, died.clone()) {
+                Verdict::Again => {
+                    state.counts.retried += u64::from(begun);
+                    events::retried(job.number);
+                    state.enqueue(job);
+                }
+                Verdict::Fails(error) => {
+                    state.counts.failed += 1;
+                    events::failed(job.number, &error);
+                    failed.push((job.done, error));
+                }
             }
-            state.queue.push_front(job);
-            None
-        });
-        drop(state);
-        if worker.was_in_vain() {
-            self.failed(worker.last_words());
         }
-        if let Some(job) = failed {
-            let pid = worker.process.pid();
-            answer(job.done, Err(TaskError::WorkerDied(WorkerDied { pid, status })));
+        drop((state, turn));
+        self.shared.pump.nudge();
+        if in_vain {
+            let why = worker.last_words();
+            self.failed(why);
+        }
+        for (done, error) in failed {
+            self.shared.tell(done, Err(error));
         }
     }
 
-    /// Notes that a worker was of no use, and gives up after the fifth in a row, if none is left.
+    /// Notes that a worker was of no use, and gives up after so many in a row, if none is left.
     fn failed(&mut self, why: String) {
-        self.failures += 1;
-        let pause = FIRST_PAUSE * 2u32.pow(self.failures.min(MOST_FAILURES) - 1);
+        let mut state = self.shared.state();
+        state.failures += 1;
+        let failures = state.failures;
+        let any_left = state.serving().any(|slot| slot.ready);
+        drop(state);
+        let pause = FIRST_PAUSE * 2u32.saturating_pow((failures - 1).min(10));
         self.start_at = Instant::now() + pause;
-        let any_left = self.workers.iter().flatten().any(|worker| worker.ready);
-        if self.failures >= MOST_FAILURES && !any_left {
+        if failures >= self.policy.most_failures && !any_left {
+            events::broken(&why);
             self.shared.leave(Phase::Broken(why));
         }
     }
 
-    fn wants_workers(&self) -> bool {
-        let state = self.shared.state();
-        match state.phase {
-            Phase::Running => true,
-            Phase::Closed => !state.queue.is_empty(),
-            Phase::Terminated | Phase::Broken(_) => false,
-        }
+    /// Returns how many workers are to be started.
+    fn missing(&self, state: &crate::state::State) -> usize {
+        let serving = state.serving().count();
+        let waiting = state.waiting();
+        let wanted = match state.phase {
+            Phase::Running if self.policy.recycling.idle.is_none() => state.size,
+            // Those that are free take one each.
+            Phase::Running | Phase::Closed => {
+                let free = state.serving().filter(|slot| slot.given.is_empty()).count();
+                (serving + waiting.saturating_sub(free)).min(state.size)
+            }
+            Phase::Terminated | Phase::Broken(_) => 0,
+        };
+        wanted.saturating_sub(serving)
     }
 
-    /// Starts workers where there are none.
+    /// Starts workers that are missing, and lets surplus ones go.
     fn fill(&mut self) {
-        for index in 0..self.workers.len() {
-            if self.workers[index].is_some()
-                || Instant::now() < self.start_at
-                || !self.wants_workers()
-            {
-                continue;
+        while Instant::now() >= self.start_at {
+            let state = self.shared.state();
+            let (missing, id) = (self.missing(&state), state.counts.started + 1);
+            drop(state);
+            if missing == 0 {
+                break;
             }
-            match Worker::start(index, self.initializer.clone()) {
-                Ok(worker) => {
-                    self.shared.state().slots[index].socket.clone_from(&worker.socket);
-                    self.workers[index] = Some(worker);
+            match self.policy.start(id, self.shared.pump.bell()) {
+                Ok(worker) => self.add(worker),
+                // The workers are being ended, and nobody waits for tasks.
+                Err(SpawnError::Exiting) => {
+                    self.shared.leave(Phase::Terminated);
+                    break;
                 }
                 Err(error) => self.failed(error.to_string()),
             }
         }
+        let mut state = self.shared.state();
+        let surplus = state.serving().count().saturating_sub(state.size);
+        let mut indices: Vec<_> = (0..state.slots.len()).collect();
+        // Idle ones first.
+        indices.sort_by_key(|&index| state.slot(index).map(|slot| slot.given.len()));
+        indices.retain(|&index| state.slot(index).is_some_and(|slot| slot.open));
+        for index in indices.into_iter().take(surplus) {
+            if let Some(slot) = state.slot(index) {
+                slot.open = false;
+            }
+        }
     }
 
-    fn kill_the_late(&mut self) {
-        for worker in self.workers.iter_mut().flatten() {
-            if worker.kill_at.is_some_and(|at| at <= Instant::now()) {
-                worker.kill_at = None;
-                // It is a child of ours and not reaped: the kernel has no reason to refuse.
-                let _ = worker.process.kill();
+    /// Dooms the workers whose tasks have taken too long.
+    fn doom_the_late(&mut self) {
+        let now = Instant::now();
+        let indices: Vec<usize> = self.workers.keys().copied().collect();
+        for index in indices {
+            if self.shared.state().slot(index).is_none_or(|slot| slot.late(now).is_none()) {
+                continue;
             }
+            // It may have been done in time, or just now.
+            self.shared.hear(index);
+            let mut state = self.shared.state();
+            let Some(slot) = state.slot(index) else { continue };
+            let Some((number, limit)) = slot.late(now) else { continue };
+            let (doomed, freed) = slot.doom(number, Doom::TimedOut(limit));
+            if doomed {
+                events::doomed(number, "timeout");
+            }
+            freed.into_iter().for_each(|job| state.enqueue(job));
+        }
+        self.shared.state().rescue(now);
+    }
+
+    /// Asks the doomed to end, and lets those go that take no more and have nothing to do.
+    fn let_go(&mut self) {
+        let mut state = self.shared.state();
+        for (&index, worker) in &mut self.workers {
+            let Some(slot) = state.slot(index).filter(|slot| !slot.open) else { continue };
+            match slot.doom {
+                Some((number, _)) if slot.given.iter().any(|given| given.job.number == number) => {
+                    worker.ask_to_end(self.policy.grace);
+                }
+                _ if !slot.lost => worker.dismiss(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets workers go that have done enough, or have nothing to do.
+    fn recycle(&mut self) {
+        let now = Instant::now();
+        let mut state = self.shared.state();
+        let running = state.phase == Phase::Running;
+        let mut count = 0;
+        self.recycle_at = None;
+        for (&index, worker) in &mut self.workers {
+            let Some(slot) = state.slot(index).filter(|slot| slot.open && slot.ready) else {
+                continue;
+            };
+            let why = match self.policy.recycling.judge(slot, &mut worker.weighed, now) {
+                Keep::Replaced(why) => why,
+                Keep::Idle if running => "idle",
+                Keep::Idle => continue,
+                Keep::Stays(at) => {
+                    self.recycle_at = self.recycle_at.into_iter().chain(at).min();
+                    continue;
+                }
+            };
+            events::recycled(slot.id, slot.pid, why);
+            slot.open = false;
+            count += 1;
+        }
+        state.counts.recycled += count;
+    }
+
+    /// Gives the memory of output back that nobody will see, now and then.
+    fn trim_outputs(&mut self) {
+        if self.policy.limits.output.is_none() || self.trimmed.elapsed() < TRIM_EVERY {
+            return;
+        }
+        self.trimmed = Instant::now();
+        self.workers.values().for_each(Worker::trim_output);
+    }
+
+    /// Answers what only this thread may answer.
+    fn tell(&self) {
+        let answers = std::mem::take(&mut self.shared.state().to_tell);
+        for (done, outcome) in answers {
+            self.shared.tell(done, outcome);
         }
     }
 
@@ -373,19 +355,18 @@ impl Dispatcher {
             }
         };
         let gently = state.phase == Phase::Closed;
-        state.slots.iter_mut().for_each(|slot| slot.socket = None);
+        state.slots.iter_mut().flatten().for_each(|slot| slot.open = false);
         drop(state);
-        for worker in self.workers.iter_mut().flatten() {
+        for worker in self.workers.values_mut() {
             worker.dismiss();
-            if !gently && !std::mem::replace(&mut worker.asked, true) {
-                let _ = worker.process.terminate();
-                worker.kill_in_a_while();
+            if !gently {
+                worker.ask_to_end(self.policy.grace);
             }
         }
         for job in unanswered {
-            answer(job.done, Err(error.clone()));
+            self.shared.tell(job.done, Err(error.clone()));
         }
-        self.workers.iter().any(Option::is_some)
+        !self.workers.is_empty()
     }
 }
 
@@ -393,14 +374,20 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         self.shared.leave(Phase::Terminated);
-        self.workers.drain(..).flatten().for_each(Worker::discard);
+        std::mem::take(&mut self.workers).into_values().for_each(Worker::discard);
         let mut state = self.shared.state();
         let unanswered = state.take_all();
+        let answers = std::mem::take(&mut state.to_tell);
+        state.slots.clear();
         state.finished = true;
         drop(state);
+        for (done, outcome) in answers {
+            self.shared.tell(done, outcome);
+        }
         for job in unanswered {
-            answer(job.done, Err(TaskError::Terminated));
+            self.shared.tell(job.done, Err(TaskError::Terminated));
         }
         self.shared.ring();
+        self.shared.dismiss_second();
     }
 }

@@ -1,9 +1,12 @@
 //! What can go wrong with a pool, with handing it a task, and with a task.
 
 use std::fmt;
+use std::time::Duration;
 
 use proc_spawn::call::{CodecError, Fault};
-use proc_spawn::{ExitStatus, PanicInfo, SpawnError};
+use proc_spawn::{PanicInfo, SpawnError};
+
+use crate::died::WorkerDied;
 
 multiproc_core::opaque_error! {
     /// A pool could not be made, or is in no state for what was asked: which, and why.
@@ -24,6 +27,8 @@ pub enum SubmitError {
     Encode(String),
     /// The function cannot be named to another process; the text says why.
     Function(String),
+    /// An option has a value that makes no sense; the text names it, and what would.
+    Options(String),
 }
 
 impl SubmitError {
@@ -44,6 +49,7 @@ impl fmt::Display for SubmitError {
             Self::Broken(why) => write!(f, "the workers of the pool do not become ready: {why}"),
             Self::Encode(why) => write!(f, "the arguments of the task cannot be sent: {why}"),
             Self::Function(why) => write!(f, "the function of the task cannot be sent: {why}"),
+            Self::Options(why) => f.write_str(why),
         }
     }
 }
@@ -62,6 +68,10 @@ pub enum TaskError {
     Rejected(String),
     /// The result could not be encoded by the worker, or not be decoded here.
     Result(String),
+    /// It took longer than it may, this long from when it was begun, and its worker was ended for that.
+    TimedOut(Duration),
+    /// It was [cancelled](crate::Handle::cancel).
+    Cancelled,
     /// The pool was terminated before the task was done.
     Terminated,
     /// It was not taken, or the pool broke while it was waiting.
@@ -111,6 +121,10 @@ impl fmt::Display for TaskError {
             Self::WorkerDied(died) => died.fmt(f),
             Self::Rejected(why) => write!(f, "the task was rejected by its worker: {why}"),
             Self::Result(why) => write!(f, "the result of the task is unusable: {why}"),
+            Self::TimedOut(limit) => {
+                write!(f, "the task took longer than {limit:?}, and its worker was ended")
+            }
+            Self::Cancelled => f.write_str("the task was cancelled"),
             Self::Terminated => f.write_str("the pool was terminated before the task was done"),
             Self::Submit(error) => error.fmt(f),
             Self::Io(why) => write!(f, "the task could not be sent to a worker: {why}"),
@@ -127,29 +141,34 @@ impl From<SubmitError> for TaskError {
     }
 }
 
-/// How a worker ended in the middle of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerDied {
-    pub(crate) pid: u32,
-    pub(crate) status: ExitStatus,
+/// Why [`try_map`](crate::Pool::try_map) has no results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TryMapError<E> {
+    /// A task returned this error.
+    Returned(E),
+    /// A task failed: it panicked, or its worker died.
+    Failed(TaskError),
 }
 
-impl WorkerDied {
-    /// Returns the worker's process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// Returns how it ended: which signal, which exit code.
-    #[must_use]
-    pub fn status(&self) -> ExitStatus {
-        self.status
+impl<E> From<TaskError> for TryMapError<E> {
+    fn from(error: TaskError) -> Self {
+        Self::Failed(error)
     }
 }
 
-impl fmt::Display for WorkerDied {
+impl<E> From<SubmitError> for TryMapError<E> {
+    fn from(error: SubmitError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for TryMapError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the worker (process {}) died in the task: {}", self.pid, self.status)
+        match self {
+            Self::Returned(error) => error.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
     }
 }
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for TryMapError<E> {}

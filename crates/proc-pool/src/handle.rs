@@ -1,15 +1,19 @@
 //! The handle: where a task's result will be.
 
-use std::cell::Cell;
 use std::fmt;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
+use crate::engine::Raw;
 use crate::error::TaskError;
-use crate::job::{Outcome, Reply};
+use crate::mailbox::Mailbox;
+use crate::shared::Shared;
 
 /// A task that was handed to a pool, and the place where its result will be.
 ///
@@ -29,75 +33,85 @@ use crate::job::{Outcome, Reply};
 /// slow.get()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It is a [`Future`] too, of any runtime: `let result = pool.apply_async(args, f)?.await;`.
 #[doc(alias = "AsyncResult")]
-#[doc(alias = "Future")]
 pub struct Handle<R> {
     place: Arc<Place<R>>,
+    canceller: Option<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// Where an answer arrives.
-struct Place<R> {
-    answer: Mutex<Answer<R>>,
-    arrived: Condvar,
-    process: u32,
+pub(crate) struct Place<R> {
+    mailbox: Mailbox<Inside<R>>,
+}
+
+struct Inside<R> {
+    answer: Answer<R>,
+    waker: Option<Waker>,
+    /// Told once, when the answer is there.
+    watchers: Vec<(usize, Box<dyn FnOnce() + Send>)>,
 }
 
 enum Answer<R> {
     Waiting,
     /// As it came: whoever wants it decodes it, in his own time.
-    Encoded(Reply),
-    /// Decoded for a callback.
-    Decoded(R),
+    Raw(Raw<R>),
     Failed(TaskError),
     Taken,
 }
 
+impl<R> Place<R> {
+    fn new() -> Arc<Self> {
+        let inside = Inside { answer: Answer::Waiting, waker: None, watchers: Vec::new() };
+        Arc::new(Self { mailbox: Mailbox::new(inside) })
+    }
+
+    fn put(&self, answer: Answer<R>) {
+        let mut told = (None, Vec::new());
+        self.mailbox.change(|inside| {
+            inside.answer = answer;
+            told = (inside.waker.take(), std::mem::take(&mut inside.watchers));
+            true
+        });
+        told.0.into_iter().for_each(Waker::wake);
+        told.1.into_iter().for_each(|(_, watcher)| watcher());
+    }
+}
+
 impl<R: DeserializeOwned + Send + 'static> Handle<R> {
     /// Makes a handle, and the function that is to be called with the answer.
-    pub(crate) fn new() -> (Self, impl FnOnce(Outcome) + Send) {
-        Self::with_answer(|outcome| match outcome {
-            Ok(reply) => Answer::Encoded(reply),
-            Err(error) => Answer::Failed(error),
-        })
+    pub(crate) fn new() -> (Self, impl FnOnce(Result<Raw<R>, TaskError>) + Send + use<R>) {
+        let place = Place::new();
+        let there = Arc::clone(&place);
+        let done = move |outcome| match outcome {
+            Ok(raw) => there.put(Answer::Raw(raw)),
+            Err(error) => there.put(Answer::Failed(error)),
+        };
+        (Self { place, canceller: None }, done)
     }
 
     /// The same, with a callback that sees the result before anybody can ask for it.
-    pub(crate) fn then<C>(callback: C) -> (Self, impl FnOnce(Outcome) + Send)
+    pub(crate) fn then<C>(
+        callback: C,
+    ) -> (Self, impl FnOnce(Result<Raw<R>, TaskError>) + Send + use<R, C>)
     where
         C: FnOnce(Result<&R, &TaskError>) + Send + 'static,
     {
-        Self::with_answer(|outcome| {
-            let result = outcome.and_then(Reply::decode);
+        let (handle, done) = Self::new();
+        let done = move |outcome: Result<Raw<R>, TaskError>| {
+            // A user's `Deserialize` may panic in there, which is the task's failure and nobody else's.
+            let decode = AssertUnwindSafe(|| outcome.and_then(Raw::decode));
+            let result = catch_unwind(decode).unwrap_or_else(|payload| {
+                std::mem::forget(payload); // Its destructor is a user's, too.
+                Err(TaskError::Result("decoding it panicked".to_owned()))
+            });
             // A panic there has been printed by the hook, and is nobody else's concern.
             let called = catch_unwind(AssertUnwindSafe(|| callback(result.as_ref())));
             std::mem::forget(called);
-            match result {
-                Ok(value) => Answer::Decoded(value),
-                Err(error) => Answer::Failed(error),
-            }
-        })
-    }
-
-    fn with_answer(
-        make: impl FnOnce(Outcome) -> Answer<R> + Send,
-    ) -> (Self, impl FnOnce(Outcome) + Send) {
-        let place = Arc::new(Place {
-            answer: Mutex::new(Answer::Waiting),
-            arrived: Condvar::new(),
-            process: std::process::id(),
-        });
-        let there = Arc::clone(&place);
-        let done = move |outcome| {
-            // A user's `Deserialize` may panic in there, which is the task's failure and nobody else's.
-            let answer =
-                catch_unwind(AssertUnwindSafe(|| make(outcome))).unwrap_or_else(|payload| {
-                    std::mem::forget(payload); // Its destructor is a user's, too.
-                    Answer::Failed(TaskError::Result("decoding it panicked".to_owned()))
-                });
-            *there.lock() = answer;
-            there.arrived.notify_all();
+            done(result.map(Raw::Value));
         };
-        (Self { place }, done)
+        (handle, done)
     }
 
     /// Waits for the result, and returns it.
@@ -111,7 +125,7 @@ impl<R: DeserializeOwned + Send + 'static> Handle<R> {
     /// In a callback of a pool, where it would wait for ever, and in the child of a fork, which has the
     /// handle and not the pool.
     pub fn get(self) -> Result<R, TaskError> {
-        Self::take(self.place.wait(None))
+        Self::take(self.until(None))
     }
 
     /// Waits for the result as [`get`](Self::get), but no longer than `timeout`; then returns `None`, and
@@ -123,20 +137,19 @@ impl<R: DeserializeOwned + Send + 'static> Handle<R> {
     ///
     /// As [`get`](Self::get).
     pub fn get_timeout(&mut self, timeout: Duration) -> Option<Result<R, TaskError>> {
-        let answer = self.place.wait(Instant::now().checked_add(timeout));
-        if matches!(*answer, Answer::Waiting) {
+        let inside = self.until(Instant::now().checked_add(timeout));
+        if matches!(inside.answer, Answer::Waiting) {
             return None;
         }
-        Some(Self::take(answer))
+        Some(Self::take(inside))
     }
 
     /// Takes the answer, which is there, and decodes it outside the lock.
-    fn take(mut answer: MutexGuard<'_, Answer<R>>) -> Result<R, TaskError> {
-        let taken = std::mem::replace(&mut *answer, Answer::Taken);
-        drop(answer);
+    fn take(mut inside: MutexGuard<'_, Inside<R>>) -> Result<R, TaskError> {
+        let taken = std::mem::replace(&mut inside.answer, Answer::Taken);
+        drop(inside);
         match taken {
-            Answer::Encoded(reply) => reply.decode(),
-            Answer::Decoded(value) => Ok(value),
+            Answer::Raw(raw) => raw.decode(),
             Answer::Failed(error) => Err(error),
             Answer::Taken | Answer::Waiting => Err(TaskError::Taken),
         }
@@ -144,13 +157,31 @@ impl<R: DeserializeOwned + Send + 'static> Handle<R> {
 }
 
 impl<R> Handle<R> {
+    /// Has whoever waits take part in the work of that pool, if it needs that.
+    pub(crate) fn of_pool(self, pool: Option<Arc<Shared>>) -> Self {
+        self.place.mailbox.changed_by(pool);
+        self
+    }
+
+    pub(crate) fn cancelled_by(
+        mut self,
+        cancel: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.canceller = Some(Box::new(cancel));
+        self
+    }
+
+    fn until(&self, end: Option<Instant>) -> MutexGuard<'_, Inside<R>> {
+        self.place.mailbox.wait(|inside| !matches!(inside.answer, Answer::Waiting), end)
+    }
+
     /// Waits until the task is answered, one way or the other.
     ///
     /// # Panics
     ///
     /// As [`get`](Self::get).
     pub fn wait(&self) {
-        drop(self.place.wait(None));
+        drop(self.until(None));
     }
 
     /// Waits until the task is answered, but no longer than `timeout`; says whether it is.
@@ -159,13 +190,23 @@ impl<R> Handle<R> {
     ///
     /// As [`get`](Self::get).
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        !matches!(*self.place.wait(Instant::now().checked_add(timeout)), Answer::Waiting)
+        !matches!(self.until(Instant::now().checked_add(timeout)).answer, Answer::Waiting)
     }
 
     /// Says whether the task is answered. Never blocks.
     #[must_use]
+    #[doc(alias = "done")]
     pub fn ready(&self) -> bool {
-        !matches!(*self.place.lock(), Answer::Waiting)
+        if self.is_answered() {
+            return true;
+        }
+        self.place.mailbox.look();
+        self.is_answered()
+    }
+
+    /// Says whether the answer is here, without looking whether the workers have one.
+    pub(crate) fn is_answered(&self) -> bool {
+        !matches!(self.place.mailbox.lock().answer, Answer::Waiting)
     }
 
     /// Says whether the task is answered with a result; `None` while it is not answered.
@@ -173,43 +214,67 @@ impl<R> Handle<R> {
     /// A result that cannot be decoded shows when it is asked for.
     #[must_use]
     pub fn successful(&self) -> Option<bool> {
-        match *self.place.lock() {
+        match self.place.mailbox.lock().answer {
             Answer::Waiting => None,
             Answer::Failed(_) => Some(false),
-            Answer::Encoded(_) | Answer::Decoded(_) | Answer::Taken => Some(true),
+            Answer::Raw(_) | Answer::Taken => Some(true),
         }
+    }
+
+    /// Cancels the task: one that waits is dropped, one that runs is ended with its worker. Never blocks.
+    ///
+    /// Returns `false` when the task was answered before. After `true` the answer is
+    /// [`TaskError::Cancelled`] once the worker is gone, unless a result overtakes it; the worker is
+    /// asked by SIGTERM, killed after the pool's [grace](crate::Builder::grace), and replaced. Other
+    /// tasks are not touched. A thread cannot be ended: of a [`ThreadPool`](crate::ThreadPool) only
+    /// tasks that wait are cancelled.
+    ///
+    /// ```
+    /// use proc_pool::{Pool, TaskError};
+    ///
+    /// let pool = Pool::builder().workers(1).build()?;
+    /// let endless = pool.apply_async((), || -> () { loop { std::hint::spin_loop() } })?;
+    /// assert!(endless.cancel());
+    /// assert_eq!(endless.get(), Err(TaskError::Cancelled));
+    /// assert_eq!(pool.apply((1,), |x: i32| x)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.canceller.as_ref().is_some_and(|cancel| cancel())
+    }
+
+    /// Has `watcher` called once the answer is there, at once if it is.
+    pub(crate) fn watch(&self, key: usize, watcher: impl FnOnce() + Send + 'static) {
+        let mut inside = self.place.mailbox.lock();
+        if matches!(inside.answer, Answer::Waiting) {
+            inside.watchers.push((key, Box::new(watcher)));
+            drop(inside);
+            self.place.mailbox.attend();
+        } else {
+            drop(inside);
+            watcher();
+        }
+    }
+
+    /// Forgets the watchers with this key.
+    pub(crate) fn unwatch(&self, key: usize) {
+        self.place.mailbox.lock().watchers.retain(|(other, _)| *other != key);
     }
 }
 
-impl<R> Place<R> {
-    fn lock(&self) -> MutexGuard<'_, Answer<R>> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+impl<R: DeserializeOwned + Send + 'static> Future for Handle<R> {
+    type Output = Result<R, TaskError>;
 
-    /// Waits until the answer is there, or until `end`.
-    fn wait(&self, end: Option<Instant>) -> MutexGuard<'_, Answer<R>> {
-        let mut answer = self.lock();
-        while matches!(*answer, Answer::Waiting) {
-            refuse_in_callback();
-            assert!(
-                self.process == std::process::id(),
-                "the task belongs to the process that was forked"
-            );
-            answer = match end {
-                None => self.arrived.wait(answer).unwrap_or_else(PoisonError::into_inner),
-                Some(end) => {
-                    let left = end.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return answer;
-                    }
-                    self.arrived
-                        .wait_timeout(answer, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut inside = self.place.mailbox.lock();
+        if matches!(inside.answer, Answer::Waiting) {
+            // Whoever polled before has lost interest.
+            inside.waker = Some(context.waker().clone());
+            drop(inside);
+            self.place.mailbox.attend();
+            return Poll::Pending;
         }
-        answer
+        Poll::Ready(Self::take(inside))
     }
 }
 
@@ -217,24 +282,4 @@ impl<R> fmt::Debug for Handle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("ready", &self.ready()).finish_non_exhaustive()
     }
-}
-
-thread_local! {
-    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
-}
-
-pub(crate) fn is_in_callback() -> bool {
-    IN_CALLBACK.get()
-}
-
-/// Panics where waiting for a task would wait for ever.
-pub(crate) fn refuse_in_callback() {
-    assert!(!is_in_callback(), "a callback waits for a task, whose answer waits for the callback");
-}
-
-/// Runs what tells an answer, and keeps the pool's thread whatever that does.
-pub(crate) fn in_callback(tell: impl FnOnce()) {
-    let before = IN_CALLBACK.replace(true);
-    std::mem::forget(catch_unwind(AssertUnwindSafe(tell)));
-    IN_CALLBACK.set(before);
 }

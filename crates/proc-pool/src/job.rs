@@ -1,44 +1,43 @@
 //! A task on its way: what is sent to a worker, and who is told the answer.
-//!
-//! ```text
-//! | encoded arguments ... | task number, 8 bytes | call, encoded | length of the call, 2 bytes |
-//! ```
-//!
-//! What is of known shape comes last, so that the arguments are encoded where they are sent from.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use proc_spawn::call::{self, Call, CodecError, Encoded};
+use multiproc_core::spare;
+use proc_spawn::call::{self, Call, Encoded};
 
 use crate::error::{SubmitError, TaskError};
+use crate::share::Sent;
 
-/// Kinds of packets between pool and worker, in the low byte. In the others an answer says to which task:
-/// a task that forked, and returned twice, must not answer the next one.
+/// Kinds of what pool and worker send each other.
 pub(crate) mod kind {
-    /// To a worker: a [`super::Message`].
-    pub(crate) const TASK: u32 = 1;
-    /// From a worker: its initializer has run.
-    pub(crate) const READY: u32 = 2;
-    /// From a worker: the encoded result.
-    pub(crate) const RESULT: u32 = 3;
-    /// From a worker: the encoded fault.
-    pub(crate) const FAULT: u32 = 4;
+    /// An answer: the encoded result.
+    pub(crate) const RESULT: u8 = 1;
+    /// An answer: the encoded fault.
+    pub(crate) const FAULT: u8 = 2;
+    /// A packet to a worker: data that later tasks name, see [`crate::share`].
+    const SHARED: u32 = 3;
+    /// A packet: descriptors that belong to a task or to its answer.
+    const DESCRIPTORS: u32 = 4;
 
-    /// Says that an answer of this kind belongs to the task with this number.
-    pub(crate) fn answering(kind: u32, number: u64) -> u32 {
-        // The low 24 bits of the number: stray answers are to recent tasks.
-        kind | (number as u32) << 8
+    /// Returns the kind of a packet with shared data that the task with this ticket is the first to name.
+    pub(crate) fn shared(ticket: u64) -> u32 {
+        // As below.
+        SHARED | (ticket as u32) << 8
     }
 
-    /// Takes the kind out again.
-    pub(crate) fn of(kind: u32) -> u32 {
-        kind & 0xff
+    /// Says whether a packet has shared data, for whichever task.
+    pub(crate) fn is_shared(kind: u32) -> bool {
+        kind & 0xff == SHARED
+    }
+
+    /// Returns the kind of a packet with the descriptors of the task with this ticket.
+    pub(crate) fn descriptors(ticket: u64) -> u32 {
+        // The low 24 bits: stray packets are of recent tasks.
+        DESCRIPTORS | (ticket as u32) << 8
     }
 }
-
-/// The number of no task: the answer is to whatever the worker was given.
-pub(crate) const ANY: u64 = 0;
 
 /// The result of a task, still encoded, or why there is none.
 pub(crate) type Outcome = Result<Reply, TaskError>;
@@ -48,81 +47,124 @@ pub(crate) type Outcome = Result<Reply, TaskError>;
 pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fds: Vec<OwnedFd>,
+    /// For how long the worker had the task.
+    pub(crate) took: Duration,
 }
 
 impl Reply {
     pub(crate) fn decode<R: serde::de::DeserializeOwned>(self) -> Result<R, TaskError> {
-        call::decode(&self.bytes, self.fds).map_err(TaskError::result)
+        let decoded = call::decode(&self.bytes, self.fds).map_err(TaskError::result);
+        spare::give(self.bytes);
+        decoded
     }
 }
 
-/// Who is told the answer: called once, on the pool's thread, and must not block.
-pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
+/// Tells somebody the answer: called once, and must not block.
+pub(crate) type Tell = Box<dyn FnOnce(Outcome) + Send>;
+
+/// Who is told the answer, and where.
+pub(crate) enum Done {
+    /// On whichever thread has it.
+    Anywhere(Tell),
+    /// On the pool's own thread: a user's callback is behind it.
+    Callback(Tell),
+    /// On whichever thread has it: one of many, at this index.
+    Indexed(Arc<dyn Sink>, usize),
+}
+
+impl Done {
+    pub(crate) fn is_callback(&self) -> bool {
+        matches!(self, Self::Callback(_))
+    }
+}
+
+/// Takes the answers of many tasks.
+pub(crate) trait Sink: Send + Sync {
+    /// Takes answers with their indices: called once for each, and must not block.
+    fn put(&self, outcomes: Vec<(usize, Outcome)>);
+}
+
+/// What a task may cost. The engine's half of [`Options`](crate::Options).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules {
+    /// How long a worker may work on it, from when it begins.
+    pub(crate) timeout: Option<Duration>,
+    /// How often it may be begun again after its worker died or was ended for its timeout.
+    pub(crate) retries: u32,
+}
 
 /// A task that is waiting or being done.
 pub(crate) struct Job {
     pub(crate) number: u64,
-    pub(crate) message: Arc<Message>,
+    pub(crate) message: Message,
     pub(crate) done: Done,
-    /// How many workers died that had been given it and had not begun.
-    pub(crate) lost: u32,
+    pub(crate) rules: Rules,
+    pub(crate) submitted: Instant,
+    /// How often workers were lost that had begun it.
+    pub(crate) deaths: u32,
 }
 
-/// The bytes and descriptors that a worker is sent. Kept until the answer, to be sent again if need be.
+/// What a worker is sent. Kept until the answer, to be sent again if need be.
 #[derive(Debug)]
 pub(crate) struct Message {
+    pub(crate) call: [u64; 4],
     pub(crate) bytes: Vec<u8>,
+    /// What goes before it over the socket, if anything does.
+    pub(crate) packets: Option<Box<Packets>>,
+}
+
+/// What a worker must have before it can decode the arguments.
+#[derive(Debug)]
+pub(crate) struct Packets {
+    /// The descriptors of handles.
     pub(crate) fds: Vec<Arc<OwnedFd>>,
+    /// The shared data that the arguments name.
+    pub(crate) shares: Vec<Sent>,
 }
 
 impl Message {
-    pub(crate) fn new(number: u64, call: Call, args: Encoded) -> Result<Self, SubmitError> {
-        let Encoded { mut bytes, fds } = args;
-        let call = call::encode(&call).map_err(SubmitError::encode)?.bytes;
-        let length = u16::try_from(call.len()).unwrap_or(u16::MAX);
-        bytes.extend_from_slice(&number.to_le_bytes());
-        bytes.extend_from_slice(&call);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        Ok(Self { bytes, fds })
+    pub(crate) fn new(call: Call, args: Args) -> Self {
+        let Args { encoded: Encoded { bytes, fds }, shares } = args;
+        let some = !(fds.is_empty() && shares.is_empty());
+        let packets = some.then(|| Box::new(Packets { fds, shares }));
+        Self { call: call.to_words(), bytes, packets }
+    }
+
+    /// Returns the descriptors of its handles.
+    pub(crate) fn fds(&self) -> &[Arc<OwnedFd>] {
+        self.packets.as_ref().map_or(&[], |packets| &packets.fds)
+    }
+
+    /// Returns the shared data that it names.
+    pub(crate) fn shares(&self) -> &[Sent] {
+        self.packets.as_ref().map_or(&[], |packets| &packets.shares)
     }
 }
 
-/// Takes a message apart again, in the worker; leaves the arguments in `bytes`.
-pub(crate) fn open(bytes: &mut Vec<u8>) -> Option<(u64, Result<Call, CodecError>)> {
-    let length = u16::from_le_bytes(take_last(bytes)?);
-    let call = bytes.split_off(bytes.len().checked_sub(usize::from(length))?);
-    let number = u64::from_le_bytes(take_last(bytes)?);
-    Some((number, call::decode(&call, Vec::new())))
+/// Arguments, encoded, with the shared data that they name.
+#[derive(Debug)]
+pub(crate) struct Args {
+    encoded: Encoded,
+    shares: Vec<Sent>,
 }
 
-fn take_last<const N: usize>(bytes: &mut Vec<u8>) -> Option<[u8; N]> {
-    let last = bytes.last_chunk::<N>().copied()?;
-    bytes.truncate(bytes.len() - N);
-    Some(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_comes_apart_as_it_was_put_together() {
-        let call = Call::apply::<(u8,), u8>(|x| x).unwrap();
-        let args = Encoded { bytes: vec![1, 2, 3], fds: Vec::new() };
-        let message = Message::new(77, call, args).unwrap();
-        let mut bytes = message.bytes.clone();
-        assert_eq!(open(&mut bytes), Some((77, Ok(call))));
-        assert_eq!(bytes, [1, 2, 3]);
+impl Args {
+    /// Encodes many. Each names the shared data that any of them does.
+    pub(crate) fn encode_each<'v, T: serde::Serialize + ?Sized + 'v>(
+        args: impl Iterator<Item = &'v T> + Clone,
+    ) -> Result<Vec<Self>, SubmitError> {
+        let (encoded, shares) = crate::share::collect(|| call::encode_each(args));
+        let encoded = encoded.map_err(SubmitError::encode)?.into_iter();
+        Ok(encoded.map(|encoded| Self { encoded, shares: shares.clone() }).collect())
     }
 
-    #[test]
-    fn what_is_cut_off_anywhere_is_no_message_of_ours_or_names_no_call() {
-        let call = Call::apply::<(u8,), u8>(|x| x).unwrap();
-        let args = Encoded { bytes: Vec::new(), fds: Vec::new() };
-        let whole = Message::new(77, call, args).unwrap().bytes;
-        for end in 0..whole.len() {
-            let opened = open(&mut whole[..end].to_vec());
-            assert!(!matches!(opened, Some((_, Ok(other))) if other == call), "cut at {end}");
-        }
+    /// Returns how many bytes they are.
+    pub(crate) fn len(&self) -> usize {
+        self.encoded.bytes.len()
+    }
+
+    pub(crate) fn encode<T: serde::Serialize + ?Sized>(args: &T) -> Result<Self, SubmitError> {
+        let (encoded, shares) = crate::share::collect(|| call::encode(args));
+        Ok(Self { encoded: encoded.map_err(SubmitError::encode)?, shares })
     }
 }

@@ -21,13 +21,51 @@
 //! | | waits | takes |
 //! |---|---|---|
 //! | [`apply`](Pool::apply) | for the result | one function, a tuple of arguments |
-//! | [`apply_async`](Pool::apply_async) | not at all, returns a [`Handle`] | the same |
-//! | [`map`](Pool::map) | for all results, in the order of the input | a sequence, in chunks |
-//! | [`imap`](Pool::imap) | for one result at a time, in the order of the input | a sequence, item by item |
+//! | [`apply_async`](Pool::apply_async) | not at all, returns a [`Handle`], which is a future too | the same |
+//! | [`apply_async_then`](Pool::apply_async_then) | not at all, calls back | the same |
+//! | [`map`](Pool::map), [`starmap`](Pool::starmap) | for all results, in the order of the input | a sequence, in chunks |
+//! | [`map_async`](Pool::map_async), [`starmap_async`](Pool::starmap_async) | not at all, one handle for all | the same |
+//! | [`try_map`](Pool::try_map) | for all results, or for the first error | the same |
+//! | [`imap`](Pool::imap) | for one result at a time, in the order of the input | a sequence, item by item, drawn as needed |
 //! | [`imap_unordered`](Pool::imap_unordered) | for whichever result comes next | the same |
+//! | [`as_completed`], [`wait_first`] | for whichever handle is answered next | handles |
 //!
 //! Functions are plain `fn`s or closures that capture nothing; what they are to know goes through
-//! their arguments, which serde encodes. Locks, queues and pipes of this family may be among them.
+//! their arguments, which serde encodes. Locks, queues and pipes of this family may be among them. What
+//! all tasks need is [shared](Pool::share) once, what each worker needs is its
+//! [state](Pool::with_state). A [`ThreadPool`] has the same calls, on threads.
+//!
+//! # With what wishes
+//!
+//! | for a call: [`Options`], by [`Pool::with`] | for a pool: [`Builder`] |
+//! |---|---|
+//! | [`timeout`](Options::timeout): ends the task, with its worker | [`memory_limit`](Builder::memory_limit), [`cpu_limit`](Builder::cpu_limit), [`open_files`](Builder::open_files) of each worker |
+//! | [`retries`](Options::retries), for tasks that may be done twice | [`poison_limit`](Builder::poison_limit) for tasks that kill each worker |
+//! | [`chunk_size`](Options::chunk_size), [`chunk_time`](Options::chunk_time) | [`initializer`](Builder::initializer), [`on_exit`](Builder::on_exit), [`build_with_state`](Builder::build_with_state) |
+//! | [`ahead`](Options::ahead) for `imap` | [`max_tasks_per_worker`](Builder::max_tasks_per_worker), [`max_rss_bytes`](Builder::max_rss_bytes), [`max_age`](Builder::max_age) |
+//! | [`progress`](Options::progress) | [`idle_timeout`](Builder::idle_timeout), [`Pool::resize`] |
+//!
+//! ```
+//! use proc_pool::{Options, Pool, TaskError};
+//! use std::time::Duration;
+//!
+//! /// Stands for a library that hangs on some inputs and crashes on others.
+//! fn fragile(n: u32) -> u32 {
+//!     match n {
+//!         3 => loop { std::thread::park() },
+//!         5 => std::process::abort(),
+//!         _ => n * 10,
+//!     }
+//! }
+//!
+//! let pool = Pool::builder().workers(2).build()?;
+//! let careful = Options::new().timeout(Duration::from_millis(100));
+//! let results: Vec<_> = pool.with(&careful).imap(1..=6, fragile).collect();
+//! assert_eq!(results[3], Ok(40));
+//! assert!(matches!(results[2], Err(TaskError::TimedOut(_))));
+//! assert_eq!(results[4].as_ref().unwrap_err().worker_died().unwrap().signal(), Some(6));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # The end of a pool
 //!
@@ -38,34 +76,97 @@
 //!
 //! # When a worker is killed
 //!
-//! Each worker has a socket of its own, so there is no lock that it could die with, and the pool
-//! knows which task it has begun. That task fails with [`TaskError::WorkerDied`], which says how the
-//! worker ended; a result that it had sent before is still delivered; a task that it had been given
-//! and not begun goes to another worker. When the process that has the pool dies, the kernel ends
-//! the workers.
+//! Each worker has memory of its own in which it gets tasks and leaves answers, without a lock that it
+//! could die with, and it marks there which task it begins. That task fails with
+//! [`TaskError::WorkerDied`], which says how the worker ended and what it had used, unless it has retries
+//! left; an answer that it had left before is still delivered; a task that it had been given and not begun
+//! goes to another worker. A new worker takes its place. When the process that has the pool dies, the
+//! kernel ends the workers.
+//!
+//! | what happens | what is answered |
+//! |---|---|
+//! | a task panics | [`Panicked`](TaskError::Panicked), with message and place; the worker lives |
+//! | it crashes, is killed, exits, or a thread of it crashes | [`WorkerDied`], with signal or code, usage, and what it [wrote](Builder::keep_output) last |
+//! | it exceeds the worker's memory or CPU time | the same, and [which limit](WorkerDied::limit) |
+//! | it takes too long, or is stopped | [`TimedOut`](TaskError::TimedOut), if it has a timeout |
+//! | its arguments or its result cannot be sent or decoded, or there is no memory for them | [`Rejected`](TaskError::Rejected), [`Result`](TaskError::Result), [`Io`](TaskError::Io) |
+//! | no worker becomes ready, five times in a row | an error of [`build`](Builder::build), later [`Broken`](SubmitError::Broken) for all |
+//!
+//! In each case the other tasks are not affected.
+//!
+//! # Inside of a worker
+//!
+//! Workers ignore Ctrl-C: the process that has the pool decides. [`worker_id`] tells which one it is. It
+//! may have [a pool of its own](Builder::max_depth).
 //!
 //! # Compared to Python
 //!
-//! `Pool(initializer=, initargs=)` is [`Builder::initializer`]. A callback and an error callback are one
-//! closure, for [`apply_async_then`](Pool::apply_async_then). Workers ignore Ctrl-C: the process that
-//! has the pool decides.
+//! A callback and an error callback are one closure, for [`apply_async_then`](Pool::apply_async_then).
+//! `initializer=` is [`Builder::initializer`], and one that fails is an error instead of endless restarts;
+//! `maxtasksperchild=` is [`Builder::max_tasks_per_worker`]. `imap` draws its input only a little ahead.
+//! A worker that is killed costs its own task and nothing else, where `multiprocessing.Pool` waits for ever
+//! and `ProcessPoolExecutor` gives all tasks up.
+//!
+//! # Features
+//!
+//! `tracing` tells of workers and tasks as events, `indicatif` lets a `map` move a
+//! [progress bar](Options#method.progress_bar). Neither is on by default.
+
+mod admission;
+mod batch;
 
 mod builder;
+mod calls;
 mod chunk;
+mod cut;
+mod died;
 mod dispatch;
+mod engine;
 mod error;
+mod events;
+mod fd;
+mod give;
 mod handle;
 mod imap;
 mod job;
+mod lane;
+mod latency;
+mod limits;
+mod link;
+mod mailbox;
 mod map;
+mod options;
 mod pool;
+mod port;
+mod processes;
+mod pump;
+mod recycle;
+mod results;
+mod sealed;
+mod select;
+mod share;
 mod shared;
+mod staff;
 mod state;
+mod stateful;
+mod stats;
+mod threads;
 mod unix;
+mod verdict;
+mod with;
 mod worker;
 
 pub use builder::Builder;
-pub use error::{Error, SubmitError, TaskError, WorkerDied};
+pub use died::WorkerDied;
+pub use error::{Error, SubmitError, TaskError, TryMapError};
 pub use handle::Handle;
 pub use imap::{Imap, ImapUnordered};
+pub use options::{Options, Progress};
 pub use pool::Pool;
+pub use select::{AsCompleted, as_completed, wait_first, wait_first_timeout};
+pub use share::{Broadcast, BroadcastSlice};
+pub use stateful::{StatePool, StateWith};
+pub use stats::{LatencyStats, Stats, WorkerStats};
+pub use threads::{ThreadBuilder, ThreadPool, ThreadWith};
+pub use with::With;
+pub use worker::worker_id;

@@ -6,19 +6,22 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use proc_spawn::Args;
-use proc_spawn::call::{self, Call};
+use bytemuck::{AnyBitPattern, NoUninit};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
-use crate::error::{Error, SubmitError, TaskError};
-use crate::handle::{self, Handle};
-use crate::imap::{Imap, ImapUnordered};
-use crate::job::Done;
-use crate::map;
+use crate::calls::calls;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::mailbox;
+use crate::options::Options;
+use crate::processes::Processes;
+use crate::share::{Broadcast, BroadcastSlice};
 use crate::shared::Shared;
 use crate::state::Phase;
+use crate::stateful::StatePool;
+use crate::stats::Stats;
+use crate::with::With;
 
 /// A pool of worker processes. See the [crate](crate) for which call does what.
 ///
@@ -26,9 +29,15 @@ use crate::state::Phase;
 /// [`terminate`](Pool::terminate) and [`join`](Pool::join).
 #[doc(alias = "ProcessPoolExecutor")]
 pub struct Pool {
-    shared: Arc<Shared>,
-    workers: NonZeroUsize,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    engine: Processes,
+    plain: Options,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+calls! {
+    [impl Pool],
+    "proc_pool::Pool::new()?",
+    self => &self.engine, &self.plain
 }
 
 impl Pool {
@@ -41,222 +50,169 @@ impl Pool {
         Builder::new().build()
     }
 
-    /// Returns a builder, for another number of workers or an initializer.
+    /// Returns a builder, for another number of workers, an initializer, limits.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    pub(crate) fn from_parts(
-        shared: Arc<Shared>,
-        workers: NonZeroUsize,
-        thread: JoinHandle<()>,
-    ) -> Self {
-        Self { shared, workers, thread: Mutex::new(Some(thread)) }
+    /// Makes a pool whose workers each have a state that `init` makes, and whose tasks get it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build_with_state`], which also takes arguments for `init`.
+    ///
+    /// ```
+    /// let pool = proc_pool::Pool::with_state(|| vec![1u64, 1])?;
+    /// let sums = pool.map([5u64, 6], |numbers, x| x + numbers.iter().sum::<u64>())?;
+    /// assert_eq!(sums, [7, 8]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_state<S: 'static>(init: fn() -> S) -> Result<StatePool<S>, Error> {
+        Builder::new().build_with_state((), init)
     }
 
-    /// Returns the number of workers.
+    pub(crate) fn from_parts(shared: Arc<Shared>, thread: JoinHandle<()>) -> Self {
+        let engine = Processes(shared);
+        Self { engine, plain: Options::new(), threads: Mutex::new(vec![thread]) }
+    }
+
+    pub(crate) fn add_thread(&mut self, thread: JoinHandle<()>) {
+        self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.engine.0
+    }
+
+    pub(crate) fn engine(&self) -> &Processes {
+        &self.engine
+    }
+
+    /// Returns the same calls with options: timeout, retries, chunk size, progress.
+    ///
+    /// The example is at [`Options`].
+    pub fn with(&self, options: &Options) -> With<'_> {
+        With::new(&self.engine, options.clone())
+    }
+
+    /// Returns the number of workers: those that there are, or will be when there is enough to do.
     #[must_use]
     pub fn workers(&self) -> NonZeroUsize {
-        self.workers
+        NonZeroUsize::new(self.engine.workers()).unwrap_or(NonZeroUsize::MIN)
     }
 
-    /// Calls `f` with `args` in a worker, waits for the result and returns it.
+    /// Changes the number of workers. Does not wait.
+    ///
+    /// New ones are started at once; of those that are too many the idle ones go first, and a busy one
+    /// finishes what it has.
     ///
     /// # Errors
     ///
-    /// [`TaskError`]: it panicked, its worker died, the pool takes no tasks.
+    /// `InvalidInput` for no workers.
     ///
     /// ```
-    /// use proc_pool::Pool;
-    ///
-    /// let pool = Pool::builder().workers(1).build()?;
-    /// assert_eq!(pool.apply((6, 7), |a: i32, b: i32| a * b)?, 42);
-    ///
-    /// // A task that takes its worker with it fails alone.
-    /// let error = pool.apply((), || -> () { std::process::abort() }).unwrap_err();
-    /// assert_eq!(error.worker_died().unwrap().status().signal(), Some(6));
-    /// assert_eq!(pool.apply((6, 7), |a: i32, b: i32| a * b)?, 42);
+    /// let pool = proc_pool::Pool::builder().workers(1).build()?;
+    /// pool.resize(3)?;
+    /// assert_eq!(pool.workers().get(), 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn apply<A, R>(&self, args: A, f: A::Fn<R>) -> Result<R, TaskError>
-    where
-        A: Args,
-        R: Serialize + DeserializeOwned + Send + 'static,
-    {
-        self.apply_async(args, f)?.get()
+    #[doc(alias = "grow")]
+    #[doc(alias = "shrink")]
+    pub fn resize(&self, workers: usize) -> Result<(), Error> {
+        if workers == 0 {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, crate::builder::NO_WORKERS);
+            return Err(Error::new("resize", "a pool to 0 workers", source));
+        }
+        if !self.shared().is_a_copy() {
+            self.shared().state().size = workers;
+            self.shared().wake();
+        }
+        Ok(())
     }
 
-    /// Hands `f` with `args` to the workers, and returns at once with a handle for the result.
-    ///
-    /// # Errors
-    ///
-    /// [`SubmitError`]: the pool takes no tasks, or the task cannot be sent.
-    #[doc(alias = "submit")]
-    pub fn apply_async<A, R>(&self, args: A, f: A::Fn<R>) -> Result<Handle<R>, SubmitError>
-    where
-        A: Args,
-        R: Serialize + DeserializeOwned + Send + 'static,
-    {
-        let (handle, done) = Handle::new();
-        self.submit(&args, f, Box::new(done)).map(|()| handle)
-    }
-
-    /// Hands `f` with `args` to the workers, and has `callback` called with the result or the error.
-    ///
-    /// The callback runs in this process, on the pool's own thread, before the handle is ready. While it
-    /// runs, other results wait; it must not wait for a task. A panic in it is printed and goes no
-    /// further.
-    ///
-    /// # Errors
-    ///
-    /// As [`apply_async`](Self::apply_async); the callback is not called then.
+    /// Returns what the pool and its workers have done so far.
     ///
     /// ```
-    /// use proc_pool::Pool;
-    /// use std::sync::mpsc;
-    ///
-    /// let pool = Pool::builder().workers(1).build()?;
-    /// let (tell, told) = mpsc::channel();
-    /// pool.apply_async_then((20,), |x: i32| x + 1, move |result| {
-    ///     tell.send(result.copied().map_err(|error| error.to_string())).unwrap();
-    /// })?;
-    /// assert_eq!(told.recv()?, Ok(21));
+    /// let pool = proc_pool::Pool::builder().workers(2).build()?;
+    /// pool.map_in_chunks(0..10, 1, |x: i32| x)?;
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.done, stats.failed, stats.waiting), (10, 0, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "callback")]
-    #[doc(alias = "error_callback")]
-    pub fn apply_async_then<A, R, C>(
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared().glance().map(|state| Stats::of(&state)).unwrap_or_default()
+    }
+
+    /// Encodes a value once, for all workers, and returns a handle that tasks take as an argument.
+    ///
+    /// Each worker that gets the handle decodes the value once and keeps it: not each task pays for it.
+    /// For plain numbers and structs there is [`share_slice`](Self::share_slice), which nobody decodes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the value cannot be encoded or contains handles, otherwise what the kernel
+    /// says when it has no memory.
+    ///
+    /// ```
+    /// use proc_pool::{Broadcast, Pool};
+    /// use std::collections::BTreeMap;
+    ///
+    /// let pool = Pool::new()?;
+    /// let prices = BTreeMap::from([("pear".to_string(), 3u32), ("plum".to_string(), 5)]);
+    /// let prices = pool.share(prices)?;
+    /// let orders = ["plum", "pear", "plum"].map(|name| (prices.clone(), name.to_string()));
+    /// let paid = pool.starmap(orders, |prices: Broadcast<BTreeMap<_, _>>, name| prices[&name])?;
+    /// assert_eq!(paid, [5, 3, 5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "broadcast")]
+    pub fn share<T>(&self, value: T) -> Result<Broadcast<T>, Error>
+    where
+        T: Serialize + Send + Sync + 'static,
+    {
+        Broadcast::new(value)
+    }
+
+    /// Copies plain items into memory that all workers read in place, and returns a handle that tasks
+    /// take as an argument.
+    ///
+    /// The memory is there once, whatever the number of workers, and sealed: nobody can change it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when it has no memory.
+    ///
+    /// ```
+    /// use proc_pool::{BroadcastSlice, Pool};
+    ///
+    /// let pool = Pool::new()?;
+    /// let table = pool.share_slice(&[1.0f64, 0.5, 0.25])?;
+    /// let tasks = (0..3usize).map(|index| (table.clone(), index));
+    /// let read = pool.starmap(tasks, |table: BroadcastSlice<f64>, index| table[index])?;
+    /// assert_eq!(read, [1.0, 0.5, 0.25]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn share_slice<T: NoUninit + AnyBitPattern>(
         &self,
-        args: A,
-        f: A::Fn<R>,
-        callback: C,
-    ) -> Result<Handle<R>, SubmitError>
-    where
-        A: Args,
-        R: Serialize + DeserializeOwned + Send + 'static,
-        C: FnOnce(Result<&R, &TaskError>) + Send + 'static,
-    {
-        let (handle, done) = Handle::then(callback);
-        self.submit(&args, f, Box::new(done)).map(|()| handle)
-    }
-
-    fn submit<A, R>(&self, args: &A, f: A::Fn<R>, done: Done) -> Result<(), SubmitError>
-    where
-        A: Args,
-        R: Serialize + 'static,
-    {
-        let call = Call::apply::<A, R>(f).map_err(SubmitError::function)?;
-        let args = call::encode(args).map_err(SubmitError::encode)?;
-        self.shared.submit(call, args, done)
-    }
-
-    /// Calls `f` with each item in the workers, waits for all, and returns the results in order.
-    ///
-    /// The items go to the workers in chunks, four for each worker. All chunks are done even when one
-    /// fails.
-    ///
-    /// # Errors
-    ///
-    /// The first [`TaskError`] in the order of the input. When a worker dies, its whole chunk fails.
-    ///
-    /// ```
-    /// let pool = proc_pool::Pool::new()?;
-    /// let lengths = pool.map(["one", "three"].map(String::from), |s| s.len())?;
-    /// assert_eq!(lengths, [3, 5]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn map<I, T, R>(&self, items: I, f: fn(T) -> R) -> Result<Vec<R>, TaskError>
-    where
-        I: IntoIterator<Item = T>,
-        T: Serialize + DeserializeOwned + 'static,
-        R: Serialize + DeserializeOwned + 'static,
-    {
-        let items: Vec<T> = items.into_iter().collect();
-        map::map(&self.shared, &items, map::chunk_size(items.len(), self.workers.get()), f)
-    }
-
-    /// Does as [`map`](Self::map), in chunks of the given size.
-    ///
-    /// Small ones share out uneven work well, large ones cost less for each item. A size of 0 is
-    /// taken for 1.
-    ///
-    /// # Errors
-    ///
-    /// As [`map`](Self::map).
-    #[doc(alias = "chunksize")]
-    pub fn map_in_chunks<I, T, R>(
-        &self,
-        items: I,
-        chunk_size: usize,
-        f: fn(T) -> R,
-    ) -> Result<Vec<R>, TaskError>
-    where
-        I: IntoIterator<Item = T>,
-        T: Serialize + DeserializeOwned + 'static,
-        R: Serialize + DeserializeOwned + 'static,
-    {
-        let items: Vec<T> = items.into_iter().collect();
-        map::map(&self.shared, &items, chunk_size.max(1), f)
-    }
-
-    /// Calls `f` with each item in the workers, and returns the results one by one, in order.
-    ///
-    /// Begins at once. Draws the input only a few items ahead of what is taken out, so the input may be
-    /// endless. An item that fails gives its error in its place, and the rest go on. Dropping the
-    /// iterator lets the items that are on their way be done for nobody.
-    ///
-    /// ```
-    /// let pool = proc_pool::Pool::new()?;
-    /// let mut squares = pool.imap(1u64.., |x| x * x);
-    /// assert_eq!(squares.nth(9).unwrap()?, 100);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn imap<I, T, R>(&self, items: I, f: fn(T) -> R) -> Imap<'_, I::IntoIter, T, R>
-    where
-        I: IntoIterator<Item = T>,
-        T: Serialize + DeserializeOwned + 'static,
-        R: Serialize + DeserializeOwned + 'static,
-    {
-        Imap::new(&self.shared, self.workers.get(), items.into_iter(), f)
-    }
-
-    /// Does as [`imap`](Self::imap), and returns whichever result comes first.
-    ///
-    /// Let `f` return its argument too where it matters which result it is.
-    ///
-    /// ```
-    /// let pool = proc_pool::Pool::new()?;
-    /// let mut sum = 0;
-    /// for square in pool.imap_unordered(1..=100u64, |x| x * x) {
-    ///     sum += square?;
-    /// }
-    /// assert_eq!(sum, 338_350);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn imap_unordered<I, T, R>(
-        &self,
-        items: I,
-        f: fn(T) -> R,
-    ) -> ImapUnordered<'_, I::IntoIter, T, R>
-    where
-        I: IntoIterator<Item = T>,
-        T: Serialize + DeserializeOwned + 'static,
-        R: Serialize + DeserializeOwned + 'static,
-    {
-        ImapUnordered::new(&self.shared, self.workers.get(), items.into_iter(), f)
+        items: &[T],
+    ) -> Result<BroadcastSlice<T>, Error> {
+        BroadcastSlice::new(items)
     }
 
     /// Takes no more tasks; the workers finish those that they have, and end. Does not wait.
     #[doc(alias = "shutdown")]
     pub fn close(&self) {
-        self.shared.leave(Phase::Closed);
+        self.shared().leave(Phase::Closed);
     }
 
-    /// Takes no more tasks, answers all with [`TaskError::Terminated`], and ends the workers. Does not wait.
+    /// Takes no more tasks, answers all with [`TaskError::Terminated`](crate::TaskError::Terminated),
+    /// and ends the workers. Does not wait.
     ///
-    /// They are sent SIGTERM, and SIGKILL if they are there a second later.
+    /// They are sent SIGTERM, and SIGKILL if they are there after the pool's
+    /// [grace](Builder::grace).
     pub fn terminate(&self) {
-        self.shared.leave(Phase::Terminated);
+        self.shared().leave(Phase::Terminated);
     }
 
     /// Waits until the last worker has ended.
@@ -279,19 +235,19 @@ impl Pool {
             let source = io::Error::new(io::ErrorKind::WouldBlock, why);
             Err(Error::new("join", "a pool", source))
         };
-        if self.shared.is_a_copy() {
+        if self.shared().is_a_copy() {
             return refused("it belongs to the process that was forked");
         }
-        if handle::is_in_callback() {
+        if mailbox::is_in_callback() {
             return refused("a callback of a pool cannot wait for one");
         }
-        if self.shared.state().phase == Phase::Running {
+        if self.shared().state().phase == Phase::Running {
             return refused("it is still running: close or terminate it first");
         }
-        drop(self.shared.until(|state| state.finished));
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It has nothing left to do, and catches what could panic in it.
-        let _ = thread.map(JoinHandle::join);
+        drop(self.shared().until(|state| state.finished));
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        // They have nothing left to do, and catch what could panic in them.
+        threads.drain(..).for_each(|thread| drop(thread.join()));
         Ok(())
     }
 }
@@ -299,7 +255,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         // The child of a fork has neither the thread nor, perhaps, the state's lock.
-        if !self.shared.is_a_copy() {
+        if !self.shared().is_a_copy() {
             self.terminate();
             let _ = self.join();
         }
@@ -308,11 +264,6 @@ impl Drop for Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.state();
-        f.debug_struct("Pool")
-            .field("workers", &self.workers)
-            .field("phase", &state.phase)
-            .field("waiting", &state.queue.len())
-            .finish_non_exhaustive()
+        f.debug_tuple("Pool").field(&self.engine).finish()
     }
 }

@@ -120,6 +120,9 @@ fn a_forked_copy_of_a_pool_does_nothing_and_does_not_hang() {
     let mut child = fork(|| {
         assert_eq!(pool.apply_async((), || ()).unwrap_err(), SubmitError::Forked);
         assert!(pool.join().is_err());
+        pool.close();
+        pool.terminate();
+        let _ = (pool.workers(), pool.stats(), format!("{pool:?}"));
         // SAFETY: reads the pool out of a process that ends without dropping its own.
         drop(unsafe { std::ptr::read(&raw const pool) });
     });

@@ -149,3 +149,26 @@ fn many_pools_leave_no_descriptor_behind() {
     // Other tests of this process open and close some at the same time.
     until(WAIT, "the descriptors of ten pools to be closed", || count() <= before + 8);
 }
+
+#[test]
+fn a_process_that_exits_with_a_live_pool_ends_quietly_and_its_workers_with_it() {
+    let _dog = watchdog(WAIT);
+    for _ in 0..6 {
+        let (tx, rx) = shm_queue::bounded::<u32>(2).unwrap();
+        let builder = proc_spawn::Builder::new().stderr(proc_spawn::Stdio::captured());
+        let owner = builder.spawn((tx,), |tx| {
+            let pool = pool();
+            pool.stats().workers.iter().for_each(|worker| tx.send(worker.pid).unwrap());
+            pool.apply((), || ()).unwrap();
+            // As a pool in a static is, and one that is there when somebody calls `exit`.
+            std::mem::forget(pool);
+        });
+        let owner = owner.unwrap();
+        assert!(owner.wait().success());
+        let output = owner.captured_stderr().unwrap().tail(1000).unwrap();
+        assert_eq!(String::from_utf8_lossy(&output), "");
+        for pid in [rx.recv().unwrap(), rx.recv().unwrap()] {
+            until(WAIT, "the worker's end", || is_gone(pid));
+        }
+    }
+}

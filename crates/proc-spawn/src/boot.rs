@@ -18,7 +18,7 @@ mod stack;
 mod tests;
 
 pub(crate) use apply::Place;
-pub(crate) use c::{is_privileged, leave};
+pub(crate) use c::{is_privileged, leave, unblock_signals};
 pub(crate) use copy::is_only_thread;
 pub(crate) use serve::settle;
 

@@ -21,7 +21,8 @@ use std::time::Duration;
 /// to know goes through the arguments, which serde encodes. Handles of this family (locks, queues,
 /// pipes) may be among them, at any depth.
 ///
-/// Never waits for the new process, whatever the size of the arguments. The new process is ended
+/// Never waits for the new process, whatever the size of the arguments; by the
+/// [fork server](StartMethod::ForkServer) the first start waits for that, and for what it preloads. The new process is ended
 /// when this one dies, and waited for when this one exits; see [`Builder`] for other wishes.
 ///
 /// # Errors
@@ -239,6 +240,10 @@ impl Builder {
     }
 
     /// Limits the number of its descriptors.
+    ///
+    /// The kernel counts with them those that its user, unless that is root, has on their way in messages that nobody has
+    /// received, of all processes. A result with handles, or of more than about 100 kB, cannot be sent beyond that: it
+    /// is then lost, after two seconds, and [`join`](Process::join) says [`Decode`](crate::JoinError::Decode).
     #[doc(alias = "RLIMIT_NOFILE")]
     pub fn open_files(mut self, count: u64) -> Self {
         self.plan.settings.limits.files = Some(count);
@@ -247,7 +252,8 @@ impl Builder {
 
     /// Limits the length to which it may write a file, in bytes; a write beyond it ends it with SIGXFSZ.
     ///
-    /// [Captured](crate::Captured) output counts as a file, in all its length.
+    /// Memory that is shared counts as a file: [captured](crate::Captured) output in all its length, a lock or a queue
+    /// that it makes, and a result of more than 96 KiB, which then is a [`Decode`](crate::JoinError::Decode) error.
     #[doc(alias = "RLIMIT_FSIZE")]
     pub fn file_size_bytes(mut self, bytes: u64) -> Self {
         self.plan.settings.limits.file_size = Some(bytes);

@@ -292,6 +292,29 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
     }
 }
 
+/// Encodes many values, which costs less than one after the other when there are no handles in them.
+///
+/// A value that has handles, or cannot be encoded, has all of them encoded a second time.
+///
+/// # Errors
+///
+/// As [`encode`], of the first value that has one.
+pub fn encode_each<'v, T: Serialize + ?Sized + 'v>(
+    values: impl Iterator<Item = &'v T> + Clone,
+) -> Result<Vec<Encoded>, CodecError> {
+    let together = || {
+        let each = values.clone().map(|value| {
+            let bytes = postcard::serialize_with_flavor(value, Growing::new())?;
+            Ok(Encoded { bytes, fds: Vec::new() })
+        });
+        each.collect::<postcard::Result<Vec<_>>>()
+    };
+    match carry::outgoing(together) {
+        (Ok(encoded), out) if out.fds.is_empty() && out.refusal.is_none() => Ok(encoded),
+        _ => values.map(encode).collect(),
+    }
+}
+
 /// Decodes a value; handles inside it take their descriptors from `fds`.
 ///
 /// # Errors

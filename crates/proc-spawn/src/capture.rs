@@ -1,5 +1,6 @@
 //! Output that is collected in memory.
 
+use crate::descriptor::above_standard;
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, fallocate, fcntl_setfl, fstat, memfd_create};
 use rustix::io::{Errno, pread};
 use std::io;
@@ -29,6 +30,7 @@ impl Captured {
             Err(Errno::INVAL) => memfd_create(c"captured", flags)?,
             other => other?,
         };
+        let file = above_standard(file)?;
         // Whoever writes, also through another copy: behind what is there.
         fcntl_setfl(&file, OFlags::RDWR | OFlags::APPEND)?;
         Ok(Self { file: Arc::new(file), gone: Arc::new(AtomicU64::new(0)) })

@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::time::Duration;
 
 /// Exit code of a process that refused to start, or rejected its arguments: sysexits' `EX_OSERR`.
 pub(crate) const REFUSED: i32 = 71;
@@ -21,6 +22,10 @@ pub(crate) const REFUSED: i32 = 71;
 pub(crate) const UNSENT: i32 = 70;
 /// Exit code of a process whose function panicked, as the standard library has it.
 const PANICKED: i32 = 101;
+
+/// How long a report is tried to be sent. Only descriptors have to wait, while more of this user's than the limit of open
+/// files are on their way: who is to receive them may be waiting for this very process to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// This process as a child, or null. Set before user code runs, by Release, and read by Acquire.
 ///
@@ -132,18 +137,28 @@ impl This {
         let fds = outcome.as_ref().map_or(&[][..], |result| &result.fds[..]);
         let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
         let (kind, body) = message::write_report(outcome);
-        packet::send(self.control(), kind, &body, &fds, Deadline::NEVER).or_else(|error| {
-            let unsent = Err(Fault::Unencodable(format!("it could not be sent: {error}")));
+        // A large result is a file of a kind: beyond the limit of those it is an error, not a deadly signal.
+        let _ignored = IgnoredXfsz::begin();
+        let patience = || Deadline::after(PATIENCE);
+        packet::send(self.control(), kind, &body, &fds, patience()).or_else(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::TimedOut => {
+                    "too many descriptors of this user are on their way (a large result is one)"
+                        .into()
+                }
+                _ => error.to_string(),
+            };
+            let unsent = Err(Fault::Unencodable(format!("it could not be sent: {why}")));
             let (kind, body) = message::write_report(&unsent);
-            packet::send(self.control(), kind, &body, &[], Deadline::NEVER)?;
+            packet::send(self.control(), kind, &body, &[], patience())?;
             Err(error)
         })
     }
 
     /// Reports, flushes, runs what was registered for the exit, and ends the process.
     ///
-    /// A result waits in the socket, or in a memfd, until somebody reads it: this never waits for
-    /// the parent.
+    /// A result waits in the socket, or in a memfd, until somebody reads it: this does not wait for
+    /// the parent, but for a moment where this user has too many descriptors on their way.
     pub(crate) fn finish(&self, outcome: &Result<Encoded, Fault>) -> ! {
         std::process::exit(self.conclude(outcome))
     }
@@ -164,11 +179,33 @@ impl This {
         }
     }
 
+    /// Says whether it is this process still, and not one that this was copied from.
+    pub(crate) fn is_current(&self) -> bool {
+        this().is_some_and(|this| ptr::eq(this, self))
+    }
+
     /// Gives up the socket of a process from which this one was copied. Nothing may use that `This` any more.
     pub(crate) fn retire(&self) {
         // SAFETY: ours to close: the other copy belongs to the other process. It is leaked, so nobody closes
         // it again.
         drop(unsafe { OwnedFd::from_raw_fd(self.control.as_raw_fd()) });
+    }
+}
+
+/// SIGXFSZ does nothing while this lives.
+struct IgnoredXfsz(libc::sighandler_t);
+
+impl IgnoredXfsz {
+    fn begin() -> Self {
+        // SAFETY: ignoring a signal runs no code.
+        Self(unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) })
+    }
+}
+
+impl Drop for IgnoredXfsz {
+    fn drop(&mut self) {
+        // SAFETY: what was there before.
+        unsafe { libc::signal(libc::SIGXFSZ, self.0) };
     }
 }
 
@@ -178,7 +215,7 @@ pub(crate) fn report_failed_allocation() {
         // Relaxed: as in `report`.
         && !this.reported.swap(true, Ordering::Relaxed)
     {
-        let now = Deadline::after(std::time::Duration::ZERO);
+        let now = Deadline::after(Duration::ZERO);
         let _ = packet::send(this.control(), message::NO_MEMORY, &[], &[], now);
     }
 }

@@ -40,6 +40,8 @@ pub enum SpawnError {
     },
     /// This process is a daemon, and those may not have children: nobody would end them.
     Daemonic,
+    /// This process is exiting, and no longer looks after processes.
+    Exiting,
     /// Other threads run in this process, and a fork would copy the locks that they hold, but not them.
     Threads,
     /// A wish of the [`Builder`](crate::Builder) could not be fulfilled: a limit that is too high or too low, a
@@ -69,6 +71,7 @@ impl fmt::Display for SpawnError {
                 "the arguments contain {count} handles, and a process can be sent {limit}"
             ),
             Self::Daemonic => f.write_str("a daemon process may not start processes"),
+            Self::Exiting => f.write_str("this process is exiting"),
             Self::Threads => f.write_str(
                 "other threads run in this process, and what they hold would never be free in a fork of it",
             ),
@@ -115,7 +118,8 @@ pub enum JoinError {
     Decode(String),
     /// It could not decode its arguments, so its function never ran.
     Rejected(String),
-    /// The operating system did not let us wait for it or receive its result.
+    /// The operating system did not let us receive its result, or did not let it set up what it was to have (its
+    /// standard streams, say).
     Io(Error),
     /// It ended without a result, and somebody else took its status: the program ignores `SIGCHLD`, or waits
     /// for children that it does not know.

@@ -46,12 +46,22 @@ pub(crate) fn take_tree_along(with_tree: bool) {
     WITH_TREE.store(with_tree, Ordering::Relaxed);
 }
 
+/// Whether the exit of this process has begun. Relaxed: set before the lock of the list of children is taken to look
+/// at it, and read after that to enter one, so one of the two sees the other.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// Says whether nobody would look after a process that is started now.
+pub(crate) fn has_begun() -> bool {
+    BEGUN.load(Ordering::Relaxed)
+}
+
 /// As [`at_exit`], for a process that leaves without exit handlers.
 pub(crate) fn look_after_children() {
+    BEGUN.store(true, Ordering::Relaxed);
     let grace = Deadline::after(GRACE);
     let mut told = false;
     for daemon in attached().iter().filter(|child| child.is_daemon()) {
-        let _ = daemon.signal("terminate", Signal::TERM);
+        daemon.dismiss();
     }
     // In a child whose parent dies meanwhile, nobody is interested in our children any more.
     let parent = child::this().filter(|this| this.is_tied());
@@ -95,8 +105,13 @@ pub(crate) fn look_after_children() {
 
 /// Says on standard error what an exit waits for: nobody else would find out why a program does not end.
 fn tell(children: &[Arc<Child>]) {
+    // Daemons have just been killed.
+    let lasting = children.iter().filter(|child| !child.is_daemon());
     let names: Vec<_> =
-        children.iter().map(|child| format!("'{}' ({})", child.name(), child.pid())).collect();
+        lasting.map(|child| format!("'{}' ({})", child.name(), child.pid())).collect();
+    if names.is_empty() {
+        return;
+    }
     let line = format!(
         "process {} has ended, and waits for its children that are no daemons: {}\n",
         std::process::id(),

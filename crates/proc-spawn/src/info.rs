@@ -2,10 +2,13 @@
 
 use crate::child::{self, This};
 use crate::error::Error;
-use crate::registry::{self, Child};
-use rustix::process::Signal;
+use crate::registry::{self, Child, wait_for};
+use multiproc_core::deadline::Deadline;
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The name of a process that was not started by this crate, as in Python.
 const MAIN: &str = "MainProcess";
@@ -87,10 +90,19 @@ impl ParentProcess {
 
     /// Says whether the parent still runs. Never blocks.
     ///
-    /// Only a process that does not [die with its parent](crate::Builder::die_with_parent) lives to see `false`.
+    /// Only a process that does not [die with its parent](crate::Builder::die_with_parent) lives to see `false`. A
+    /// [fork](crate::fork()) that goes on to use what its parent asked for, so its parent's parent, goes by the id alone.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.this.parent_is_alive()
+        if self.this.is_current() {
+            return self.this.parent_is_alive();
+        }
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        let pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        pidfd.is_some_and(|pidfd| {
+            let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+            wait_for(&mut fds, Deadline::after(Duration::ZERO)) != Some(true)
+        })
     }
 }
 

@@ -56,7 +56,8 @@
 //! Unless the [`Builder`] says otherwise:
 //!
 //! - The arguments, environment, working directory, limits and process group of its parent, so
-//!   Ctrl-C in a terminal reaches both. No signal is blocked.
+//!   Ctrl-C in a terminal reaches both; from a fork server, some as they were
+//!   [when that was started](StartMethod::ForkServer). No signal is blocked.
 //! - `/dev/null` as standard input, its parent's standard output and error, one socket, and the
 //!   descriptors of the handles that it was sent; nothing else that its parent had open (but a
 //!   [fork](fork()) has all of it).
@@ -74,6 +75,7 @@
 //! must make itself dumpable again, or its children end with code 71), from within a shared object such as a
 //! Python extension, and in a program that was started through the loader (`ld.so ./program`).
 
+mod affinity;
 mod args;
 mod boot;
 mod builder;
@@ -83,6 +85,7 @@ mod cgroup;
 mod child;
 mod cpus;
 mod descriptor;
+mod drain;
 mod error;
 mod exit;
 pub mod forkserver;

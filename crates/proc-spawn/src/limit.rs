@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// uses, whose default is to end the process.
 pub(crate) const TIME_SIGNAL: i32 = libc::SIGVTALRM;
 
+/// How long a process that does not end by that signal lives on.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
 /// A limit that a process ran into, and that ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -22,7 +25,8 @@ pub enum Limit {
     /// [`memory_bytes`](crate::Builder::memory_bytes).
     Memory,
     /// The kernel killed it, as its cgroup (a container's memory limit) was full. Told from another SIGKILL by
-    /// the group's own count of such kills, which rose while the process ran.
+    /// the group's own count of such kills, which rose between the process's start and the first look at its end; the
+    /// kernel does not say whom it killed.
     GroupMemory,
     /// [`cpu_time`](crate::Builder::cpu_time), or a limit on CPU time that it inherited.
     CpuTime,
@@ -53,39 +57,67 @@ pub(crate) struct Watch {
     group_kills: Option<u64>,
 }
 
+/// What is known of an end beside status and usage.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Signs {
+    /// It said itself that an allocation failed.
+    pub(crate) no_memory: bool,
+    /// It was sent SIGKILL through its handle.
+    pub(crate) by_us: bool,
+    /// The signal of the time limit could not end it.
+    pub(crate) deaf: bool,
+}
+
 impl Watch {
     /// Begins at the start of a process with these limits.
     pub(crate) fn begin(time: Option<Duration>, cpu: Option<Duration>) -> Self {
         Self { started: Instant::now(), time, cpu, group_kills: group_kills() }
     }
 
+    /// Says whether how long it runs is limited.
+    pub(crate) fn limits_time(&self) -> bool {
+        self.time.is_some()
+    }
+
     /// Says at which limit a process ended.
-    ///
-    /// `failed_allocation`: it said so itself. `by_us`: it was sent SIGKILL through its handle.
-    pub(crate) fn reached(
-        &self,
-        status: ExitStatus,
-        usage: &Usage,
-        failed_allocation: bool,
-        by_us: bool,
-    ) -> Option<Limit> {
-        if failed_allocation {
+    pub(crate) fn reached(&self, status: ExitStatus, usage: &Usage, signs: Signs) -> Option<Limit> {
+        if signs.no_memory {
             return Some(Limit::Memory);
         }
-        let late = self.time.is_some_and(|limit| self.started.elapsed() >= limit);
+        let since = |more| {
+            self.time.is_some_and(|limit| self.started.elapsed() >= limit.saturating_add(more))
+        };
         let spent = self.cpu.is_some_and(|limit| usage.cpu() >= limit);
         match status.signal()? {
             libc::SIGXCPU => Some(Limit::CpuTime),
             libc::SIGXFSZ => Some(Limit::FileSize),
-            TIME_SIGNAL if late => Some(Limit::WallTime),
-            // The second blow, for processes that ignored the first.
-            libc::SIGKILL if by_us => None,
+            TIME_SIGNAL if since(Duration::ZERO) => Some(Limit::WallTime),
+            libc::SIGKILL if signs.by_us => None,
             libc::SIGKILL if spent => Some(Limit::CpuTime),
-            libc::SIGKILL if late => Some(Limit::WallTime),
-            libc::SIGKILL if group_kills() > self.group_kills => Some(Limit::GroupMemory),
+            // The second blow, for processes that do not end by the first. The time alone does not tell: it may have
+            // been dead for long.
+            libc::SIGKILL if signs.deaf && since(GRACE) => Some(Limit::WallTime),
+            libc::SIGKILL if self.group_kills.is_some() && group_kills() > self.group_kills => {
+                Some(Limit::GroupMemory)
+            }
             _ => None,
         }
     }
+}
+
+/// Says whether a process, which must not be reaped, ignores, blocks or catches the signal of the time limit, or was
+/// stopped when it came.
+pub(crate) fn is_deaf(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    masks(&status) & (1 << (TIME_SIGNAL - 1)) != 0
+}
+
+/// Returns the signals that do not end the process of which this is the status, or have not ended it.
+fn masks(status: &str) -> u64 {
+    let fields = status.lines().filter_map(|line| line.split_once(':'));
+    let masks = fields
+        .filter(|(name, _)| matches!(*name, "SigBlk" | "SigIgn" | "SigCgt" | "SigPnd" | "ShdPnd"));
+    masks.fold(0, |all, (_, mask)| all | u64::from_str_radix(mask.trim(), 16).unwrap_or(0))
 }
 
 /// Returns how many processes of our cgroup the kernel has killed for want of memory.
@@ -103,7 +135,8 @@ fn counter(root: &Path) -> Option<PathBuf> {
             Version::One => "memory.oom_control",
             Version::Two => "memory.events",
         };
-        group.own().map(|own| own.join(name)).filter(|file| file.exists())
+        // The lowest one that counts is the one whose memory is limited.
+        group.levels.iter().rev().map(|level| level.join(name)).find(|file| file.exists())
     };
     groups.iter().find_map(file)
 }
@@ -130,18 +163,34 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_end_a_process_is_read() {
+        let status = "Name:\tx\nSigQ:\t1/8000\nShdPnd:\t8000\nSigBlk:\t0000000000000001\nSigIgn:\t1000\nSigCgt:\t2\n";
+        assert_eq!(masks(status), 0x9003);
+        assert!(!is_deaf(std::process::id()));
+    }
+
+    #[test]
     fn a_kill_is_the_limits_doing_only_where_something_says_so() {
         let usage = Usage::default();
-        let reached = |watch: &Watch, status, by_us| watch.reached(status, &usage, false, by_us);
+        let signs = Signs { deaf: true, ..Signs::default() };
+        let reached =
+            |watch: &Watch, status, by_us| watch.reached(status, &usage, Signs { by_us, ..signs });
         assert_eq!(reached(&watch(None, Some(u64::MAX)), KILLED, false), None);
-        let late = watch(Some(Duration::ZERO), Some(u64::MAX));
+        let mut late = watch(Some(Duration::ZERO), Some(u64::MAX));
+        // Before the second blow it was somebody else's.
+        assert_eq!(reached(&late, KILLED, false), None);
+        late.started = late.started.checked_sub(GRACE).unwrap();
         assert_eq!(reached(&late, KILLED, false), Some(Limit::WallTime));
+        assert_eq!(late.reached(KILLED, &usage, Signs::default()), None);
         assert_eq!(reached(&late, KILLED, true), None);
         assert_eq!(reached(&late, ExitStatus::Code(1), false), None);
         let timer = ExitStatus::Signal { signal: TIME_SIGNAL, core: false };
         assert_eq!(reached(&late, timer, false), Some(Limit::WallTime));
         assert_eq!(reached(&watch(None, None), timer, false), None);
         let abort = ExitStatus::Signal { signal: libc::SIGABRT, core: false };
-        assert_eq!(late.reached(abort, &usage, true, false), Some(Limit::Memory));
+        assert_eq!(
+            late.reached(abort, &usage, Signs { no_memory: true, ..signs }),
+            Some(Limit::Memory)
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Waiting for several processes at once.
 
+use crate::drain;
 use crate::error::JoinError;
 use crate::process::Process;
 use crate::registry::wait_for;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 /// Waits until all the processes have ended, and returns their results in the same order.
 ///
-/// One that fails does not keep the others from being waited for.
+/// One that fails does not keep the others from being waited for. Output to pipes that were not taken is dropped, that
+/// of all of them at the same time.
 ///
 /// ```
 /// use proc_spawn::{join_all, spawn};
@@ -26,7 +28,10 @@ pub fn join_all<R: DeserializeOwned>(
     processes: impl IntoIterator<Item = Process<R>>,
 ) -> Vec<Result<R, JoinError>> {
     // All of them are there before the first is waited for: an iterator may start them as it goes.
-    let processes: Vec<_> = processes.into_iter().collect();
+    let mut processes: Vec<_> = processes.into_iter().collect();
+    processes.iter_mut().for_each(Process::let_go);
+    // Together, as one of them may wait for another.
+    drain::until_ended(processes.iter_mut().map(Process::drained));
     processes.into_iter().map(Process::join).collect()
 }
 

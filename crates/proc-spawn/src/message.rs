@@ -21,6 +21,8 @@ pub(crate) struct Order {
     pub(crate) program: Program,
     pub(crate) key: Key,
     pub(crate) call: Call,
+    /// What is to be called first, unless the process is a copy of one that has.
+    pub(crate) preloads: Vec<Call>,
     pub(crate) fds: u32,
     /// How many of these, the last ones, are for what the settings say, and not for the function.
     pub(crate) own_fds: u32,
@@ -95,6 +97,8 @@ pub(crate) enum Report {
     Result(Packet),
     Fault(Fault),
     NoMemory,
+    /// It could not be made as it was wished, and nobody has waited for its word.
+    Unset(Unset),
 }
 
 /// Takes a report apart, or says why it is none.
@@ -106,6 +110,9 @@ pub(crate) fn read_report(packet: Packet) -> Result<Report, String> {
             _ => Err("its report was garbled".into()),
         },
         NO_MEMORY => Ok(Report::NoMemory),
+        UNSET => {
+            read_unset(&packet).map(Report::Unset).ok_or_else(|| "its report was garbled".into())
+        }
         other => Err(format!("its report is of the unknown kind {other:#x}")),
     }
 }
@@ -127,6 +134,7 @@ mod tests {
             program: Program::of_this_process().unwrap(),
             key: [1, 2],
             call: Call::apply::<(), ()>(|| ()).unwrap(),
+            preloads: Vec::new(),
             fds: 0,
             own_fds: 0,
             identity: Identity {
@@ -174,6 +182,10 @@ mod tests {
         let (kind, body) = write_report(&outcome);
         let Ok(Report::Fault(told)) = report(kind, &body) else { panic!("no fault") };
         assert_eq!(told, fault);
+        let unset = Unset::because(crate::settings::Setting::Streams, "why".into());
+        let told = report(UNSET, &postcard::to_stdvec(&unset).unwrap());
+        assert!(matches!(told, Ok(Report::Unset(told)) if told == unset));
+        assert!(report(UNSET, b"").unwrap_err().contains("garbled"));
         let longer = [&body[..], b"x"].concat();
         assert!(report(kind, &longer).is_err());
     }

@@ -60,7 +60,8 @@ impl PanicInfo {
         &self.message
     }
 
-    /// Returns the place; `None` when the panic was raised without the panic hook.
+    /// Returns the place; `None` when the panic was raised without the panic hook, or the process has set a hook of its
+    /// own that does not call the one before.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {
         self.location.as_ref()
@@ -153,7 +154,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, PanicInfo> {
 }
 
 /// Puts our hook before the one that is there, once.
-fn install() {
+pub(crate) fn install() {
     static ONCE: Once = Once::new();
     // Hooks cannot be changed by a thread that is unwinding: a destructor may have called us.
     if std::thread::panicking() {

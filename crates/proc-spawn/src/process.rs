@@ -2,6 +2,7 @@
 
 use crate::call::{self, Fault};
 use crate::capture::Captured;
+use crate::drain::{self, Readers};
 use crate::error::{Error, JoinError};
 use crate::limit::Limit;
 use crate::message::{self, Report};
@@ -132,6 +133,16 @@ impl<R> Process<R> {
         self.ended()?.limit
     }
 
+    /// Gives up its standard input, if nobody took that.
+    pub(crate) fn let_go(&mut self) {
+        drop(self.ends.stdin.take());
+    }
+
+    /// Returns what is needed to read the output that nobody took.
+    pub(crate) fn drained(&mut self) -> (&Child, &mut Readers) {
+        (&self.child, &mut self.ends.readers)
+    }
+
     fn ended(&self) -> Option<Ended> {
         self.exit_status().and_then(|_| self.child.try_end())
     }
@@ -145,11 +156,16 @@ impl<R> Process<R> {
     }
 
     /// Takes the reading end of its standard output, if that is [piped](crate::Stdio::piped).
+    ///
+    /// The process waits while the pipe is full, so it must be read, here or by another thread, before this process
+    /// [waits](Process::wait) for it. Only [`join`](Process::join) and [`join_all`](crate::join_all()), after which
+    /// nobody can read any more, read what was not taken, and drop it.
     pub fn take_stdout(&mut self) -> Option<PipeReader> {
         self.ends.readers[0].take()
     }
 
-    /// Takes the reading end of its standard error, if that is [piped](crate::Stdio::piped).
+    /// Takes the reading end of its standard error, if that is [piped](crate::Stdio::piped); as
+    /// [`take_stdout`](Process::take_stdout).
     pub fn take_stderr(&mut self) -> Option<PipeReader> {
         self.ends.readers[1].take()
     }
@@ -167,6 +183,8 @@ impl<R> Process<R> {
     }
 
     /// Waits until the process has ended, and returns how. The result stays for `join`.
+    ///
+    /// A process that writes to a [pipe](Process::take_stdout) which nobody reads may never end.
     #[must_use = "the status says how the process ended"]
     pub fn wait(&self) -> ExitStatus {
         self.reaped(self.child.wait(Deadline::NEVER)).unwrap_or(ExitStatus::Unknown)
@@ -221,7 +239,7 @@ impl<R: DeserializeOwned> Process<R> {
     /// Waits until the process has ended, and returns its function's result.
     ///
     /// Blocks until the process has exited, its own children included. A result of any size is
-    /// returned: the process does not wait for somebody to read it.
+    /// returned: the process does not wait for somebody to read it. Output to a pipe that was not taken is dropped.
     ///
     /// # Errors
     ///
@@ -239,7 +257,8 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(mut self) -> Result<R, JoinError> {
-        drop(self.ends.stdin.take());
+        self.let_go();
+        drain::until_ended([self.drained()].into_iter());
         let _ = self.wait();
         self.take()
     }
@@ -254,14 +273,15 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join_with_usage(mut self) -> (Result<R, JoinError>, Option<Usage>) {
-        drop(self.ends.stdin.take());
+        self.let_go();
+        drain::until_ended([self.drained()].into_iter());
         let _ = self.wait();
         let usage = self.usage();
         (self.take(), usage)
     }
 
     /// Waits as [`join`](Process::join), but no longer than `timeout`; then returns `None`, and may
-    /// be called again.
+    /// be called again. Pipes that were not taken are not read meanwhile: [`wait`](Process::wait) says what comes of it.
     ///
     /// The result is given once; after that it is [`JoinError::Taken`].
     ///
@@ -282,6 +302,10 @@ impl<R: DeserializeOwned> Process<R> {
 
     /// Takes the report of a process that has ended.
     fn take(&mut self) -> Result<R, JoinError> {
+        // A fork of its parent has this handle too. The result is the parent's, and is in the socket but once.
+        if self.child.owner != std::process::id() {
+            return Err(JoinError::Unknown);
+        }
         if std::mem::replace(&mut self.taken, true) {
             return Err(JoinError::Taken);
         }
@@ -306,6 +330,10 @@ impl<R: DeserializeOwned> Process<R> {
             Report::Fault(Fault::Rejected(text)) => Err(JoinError::Rejected(text)),
             Report::Fault(Fault::Unencodable(text)) => Err(JoinError::Decode(text)),
             Report::NoMemory => Err(silent()),
+            Report::Unset(unset) => {
+                let object = format!("process '{}'", self.name());
+                Err(JoinError::Io(Error::new(unset.setting.operation(), object, unset.into_io())))
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 #![allow(unsafe_code, reason = "descriptors are exchanged under their owners")]
 
 use crate::error::Error;
-use crate::limit::{Limit, Watch};
+use crate::limit::{self, Limit, Signs, Watch};
 use crate::message;
 use crate::settings::Unset;
 use crate::start::StartMethod;
@@ -90,9 +90,18 @@ impl Child {
     pub(crate) fn try_end(&self) -> Option<Ended> {
         let mut ended = unpoisoned(&self.ended);
         if ended.is_none() {
+            // Its masks of signals are there as long as nobody has reaped it.
+            let deaf = if self.watch.limits_time() {
+                if self.wait_for_end(Deadline::after(Duration::ZERO)) == Some(false) {
+                    return None;
+                }
+                limit::is_deaf(self.pid())
+            } else {
+                false
+            };
             match usage::reap(self.pidfd()) {
                 Ok(None) | Err(Errno::INTR) => {}
-                Ok(Some((status, usage))) => *ended = Some(self.end(status, usage)),
+                Ok(Some((status, usage))) => *ended = Some(self.end(status, usage, deaf)),
                 // Somebody else reaped it (or will: we were forked off its parent). The pidfd
                 // still tells whether it has ended.
                 Err(_) if self.wait_for_end(Deadline::after(Duration::ZERO)) == Some(true) => {
@@ -104,11 +113,11 @@ impl Child {
         *ended
     }
 
-    fn end(&self, status: ExitStatus, usage: Usage) -> Ended {
+    fn end(&self, status: ExitStatus, usage: Usage, deaf: bool) -> Ended {
         let aborted = status.signal() == Some(Signal::ABORT.as_raw());
         let no_memory = aborted && self.next_word() == Some(message::NO_MEMORY);
         let by_us = self.killed.load(Ordering::Relaxed);
-        let limit = self.watch.reached(status, &usage, no_memory, by_us);
+        let limit = self.watch.reached(status, &usage, Signs { no_memory, by_us, deaf });
         // What it has left; the group itself goes with this.
         if let Some((_, Some(group))) = &*unpoisoned(&self.tree) {
             let _ = group.kill();
@@ -159,13 +168,26 @@ impl Child {
         if ended.is_some() {
             return Ok(());
         }
-        if signal == Signal::KILL {
+        // One that has ended already was not killed by us.
+        let now = Deadline::after(Duration::ZERO);
+        if signal == Signal::KILL && self.wait_for_end(now) != Some(true) {
             self.killed.store(true, Ordering::Relaxed);
         }
         match self.send(signal) {
             // EBADF: it had ended before we could get its pidfd, and something else stands for that.
             Ok(()) | Err(Errno::SRCH | Errno::BADF) => Ok(()),
             Err(error) => Err(Error::new(operation, format!("process '{}'", self.name), error)),
+        }
+    }
+
+    /// Asks a daemon to end at the exit of this process, after which nobody would end what it has started.
+    pub(crate) fn dismiss(&self) {
+        let ended = unpoisoned(&self.ended);
+        if ended.is_none() {
+            let _ = match self.tree() {
+                Some(Tree::Subreaper) => tree::terminate_with(self.pid(), self.pidfd()),
+                _ => self.send(Signal::TERM),
+            };
         }
     }
 

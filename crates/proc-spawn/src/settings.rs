@@ -2,7 +2,7 @@
 
 use crate::stdio::Redirect;
 use serde::{Deserialize, Serialize};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
@@ -171,6 +171,16 @@ impl Environment {
             }
         }
         Ok(())
+    }
+
+    /// Returns an environment with the changes made, as `name=value`.
+    pub(crate) fn strings(
+        &self,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> impl Iterator<Item = CString> {
+        self.applied_to(environment).into_iter().filter_map(|(name, value)| {
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+        })
     }
 
     /// Returns an environment with the changes made.

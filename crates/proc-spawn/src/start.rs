@@ -4,14 +4,17 @@ pub(crate) mod fork;
 mod method;
 pub(crate) mod server;
 mod spawn;
+mod world;
 
 pub use method::{StartMethod, set_start_method, start_method};
 
 use crate::boot;
 use crate::call::{Call, Encoded, key};
 use crate::child::{self, Identity};
+use crate::descriptor::above_standard;
 use crate::error::{Error, SpawnError};
 use crate::exit;
+use crate::forkserver;
 use crate::image::{Image, Program};
 use crate::limit::Watch;
 use crate::message::{Order, write_start};
@@ -22,11 +25,13 @@ use crate::tree::{Own, Tree};
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::Pid;
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Pid, Signal};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 /// What a process is to be.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +52,18 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
 }
 
+/// How long a start waits while this user has more descriptors on their way, in messages that nobody has received, than
+/// the kernel lets it send.
+const CROWDED: Duration = Duration::from_secs(2);
+
+/// Names what the deadline of a message means whose socket is empty.
+fn crowded(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::TimedOut => io::Error::from_raw_os_error(libc::ETOOMANYREFS),
+        _ => error,
+    }
+}
+
 /// How many processes this one has started: the last part of their default names.
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -57,6 +74,9 @@ pub(crate) fn forget_count() {
 
 /// Says whether this process may have children.
 pub(crate) fn check_parent() -> Result<(), SpawnError> {
+    if exit::has_begun() {
+        return Err(SpawnError::Exiting);
+    }
     match child::this() {
         Some(this) if this.is_childless() => Err(SpawnError::Daemonic),
         _ => Ok(()),
@@ -132,6 +152,14 @@ impl Prepared {
             .streams
             .open(!copied, &mut own)
             .map_err(|error| not_set(&name, Unset::by_kernel(Setting::Streams, error)))?;
+        if method.is_none() {
+            // It is what it is in the copy, where the standard streams are put in place one by one.
+            for fd in own.iter_mut().filter(|fd| fd.as_raw_fd() < 3) {
+                let higher = fcntl_dupfd_cloexec(&*fd, 3)
+                    .map_err(|error| not_started(&name, error.into()))?;
+                *fd = Arc::new(higher);
+            }
+        }
         let mut settings = Settings { redirects, ..plan.settings.clone() };
         if method != Some(StartMethod::Spawn) {
             settings.environment = plan.environment.clone();
@@ -186,6 +214,8 @@ impl Prepared {
         control: OwnedFd,
         method: Option<StartMethod>,
     ) -> (Child, Ends) {
+        let higher = if pidfd.as_raw_fd() > 2 { None } else { fcntl_dupfd_cloexec(&pidfd, 3).ok() };
+        let pidfd = higher.unwrap_or(pidfd);
         let child = Child {
             pid,
             name: self.identity.name,
@@ -217,18 +247,48 @@ pub(crate) fn start(
     // Before there is a child that it would have to look after.
     exit::register();
     let answer = prepared.answer;
-    let (child, ends) = make(plan, prepared, call, args, method)?;
-    enter(child, answer).map(|child| (child, ends))
+    let (child, ends) = {
+        let _no_fork = shared();
+        let (child, ends) = make(plan, prepared, call, args, method)?;
+        (registry::add(child), ends)
+    };
+    settle(child, answer).map(|child| (child, ends))
 }
 
-/// Enters a process that has been made, once it says that it is as it was wished.
-pub(crate) fn enter(child: Child, answer: bool) -> Result<Arc<Child>, SpawnError> {
-    let child = registry::add(child);
+/// Held shared from the making of a process's socket until it is in the registry, and alone by a fork: the copy
+/// forgets all that is in the registry, and must have nothing of what is not yet there.
+///
+/// Where both are taken, the lock of standard output comes before it.
+static FORKING: RwLock<()> = RwLock::new(());
+
+fn shared() -> RwLockReadGuard<'static, ()> {
+    FORKING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    FORKING.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets a process be that has been entered, once it says that it is as it was wished.
+fn settle(child: Arc<Child>, answer: bool) -> Result<Arc<Child>, SpawnError> {
+    if exit::has_begun() {
+        // The exit may have looked for children before this one was entered.
+        let _ = child.signal("end", Signal::KILL);
+        let _ = child.wait(Deadline::NEVER);
+        registry::remove(&child);
+        return Err(SpawnError::Exiting);
+    }
     if answer && let Err(error) = child.wait_until_started() {
         registry::remove(&child);
         return Err(not_set(child.name(), error));
     }
     Ok(child)
+}
+
+/// Makes the two ends of a control socket.
+fn control_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = packet::pair()?;
+    Ok((above_standard(ours)?, above_standard(theirs)?))
 }
 
 /// Makes the process; it is in no list yet.
@@ -250,6 +310,10 @@ fn make(
         program: Program::of_this_process().map_err(failed)?,
         key: key(),
         call,
+        preloads: match method {
+            StartMethod::Spawn => Vec::new(),
+            StartMethod::ForkServer => forkserver::preloads(),
+        },
         fds: fds.len() as u32,
         own_fds: own_fds as u32,
         identity: prepared.identity.clone(),
@@ -257,10 +321,11 @@ fn make(
         settings: prepared.settings.clone(),
     };
     let (kind, body) = write_start(&order, bytes).map_err(SpawnError::Encode)?;
-    let (ours, theirs) = packet::pair().map_err(failed)?;
+    let (ours, theirs) = control_pair().map_err(failed)?;
     let borrowed: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
     // Before the process exists, so that it never waits for us, and we never for it.
-    packet::send(ours.as_fd(), kind, &body, &borrowed, Deadline::NEVER).map_err(failed)?;
+    packet::send(ours.as_fd(), kind, &body, &borrowed, Deadline::after(CROWDED))
+        .map_err(|error| failed(crowded(error)))?;
     drop((body, fds));
     let copied = match method {
         StartMethod::Spawn => None,

@@ -1,6 +1,8 @@
 //! Where the three standard streams of a new process go.
 
 use crate::capture::Captured;
+use crate::descriptor::above_standard;
+use crate::drain::Readers;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
@@ -55,8 +57,8 @@ impl Stdio {
 
     /// Makes a pipe, whose other end [`Process::take_stdout`](crate::Process::take_stdout) and its like give.
     ///
-    /// A process whose pipe is full waits until somebody reads. What nobody is to read at once is better
-    /// [captured](Stdio::captured).
+    /// A process whose pipe is full waits until somebody reads; a [`join`](crate::Process::join) drops what nobody took.
+    /// What nobody is to read at once is better [captured](Stdio::captured).
     #[must_use]
     pub fn piped() -> Self {
         Self(Kind::Piped)
@@ -64,7 +66,8 @@ impl Stdio {
 
     /// Collects what is written in memory, to be looked at at any time: see [`Captured`].
     ///
-    /// The process never waits, and nobody has to read. For standard output and standard error.
+    /// The process never waits, and nobody has to read. For standard output and standard error. It counts as a file:
+    /// under [`file_size_bytes`](crate::Builder::file_size_bytes) a process ends when it has written more.
     #[must_use]
     pub fn captured() -> Self {
         Self(Kind::Captured)
@@ -127,8 +130,14 @@ pub(crate) enum Redirect {
 pub(crate) struct Ends {
     pub(crate) stdin: Option<PipeWriter>,
     /// Of standard output and standard error.
-    pub(crate) readers: [Option<PipeReader>; 2],
+    pub(crate) readers: Readers,
     pub(crate) captured: [Option<Captured>; 2],
+}
+
+/// Makes a pipe.
+fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((above_standard(reader)?.into(), above_standard(writer)?.into()))
 }
 
 impl Streams {
@@ -161,12 +170,12 @@ impl Streams {
                     continue;
                 }
                 (Kind::Piped, None) => {
-                    let (reader, writer) = io::pipe()?;
+                    let (reader, writer) = pipe()?;
                     ends.stdin = Some(writer);
                     Arc::new(reader.into())
                 }
                 (Kind::Piped, Some(output)) => {
-                    let (reader, writer) = io::pipe()?;
+                    let (reader, writer) = pipe()?;
                     ends.readers[output] = Some(reader);
                     Arc::new(writer.into())
                 }

@@ -10,7 +10,7 @@
 
 mod walk;
 
-pub(crate) use walk::{kill as kill_below_and, kill_below};
+pub(crate) use walk::{kill as kill_below_and, kill_below, terminate as terminate_with};
 
 use crate::cgroup::{Group, Version};
 use rustix::fs::{Mode, OFlags, open};
@@ -26,11 +26,17 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tree {
-    /// They are in a control group of their own: all end when the process ends, in whatever way.
+    /// They are in a control group of their own: all end when the process is killed through its handle, and otherwise
+    /// when its end, in whatever way, is seen by this process: in a wait or a join, by a later start, at the exit.
     Group,
-    /// They hang below the process: all end when it is killed through its handle (or as a daemon), or exits by
+    /// They hang below the process: all end when it is killed through its handle, is ended as a daemon, or exits by
     /// itself.
-    /// When it crashes or somebody else kills it, programs that it started live on.
+    /// When it ends in another way (it crashes, or is killed by somebody else, or by the signal of
+    /// [`terminate`](crate::Process::terminate)), programs that it started live on.
+    ///
+    /// Orphans that it inherits stay zombies when they end, until it ends itself: whose they are is not known, so
+    /// nobody waits for them. A process that runs long and leaves many (as `sh -c "program &"` does) fills the table of
+    /// processes.
     Subreaper,
 }
 
@@ -78,6 +84,8 @@ impl Drop for Own {
             return;
         }
         for _ in 0..ATTEMPTS {
+            // Those of processes in it, which were killed with it.
+            remove_below(&self.folder, &|_| true);
             match fs::remove_dir(&self.folder) {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                     let _ = self.kill();
@@ -91,10 +99,16 @@ impl Drop for Own {
 
 /// Removes empty groups that processes have left which were killed.
 fn sweep(ours: &Path) {
-    for entry in fs::read_dir(ours).into_iter().flatten().flatten() {
+    remove_below(ours, &|owner| !Path::new("/proc").join(owner).exists());
+}
+
+/// Removes the empty groups below `folder`, the deepest first, whose owner's pid is `gone`.
+fn remove_below(folder: &Path, gone: &dyn Fn(&str) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        if owner.is_some_and(gone) {
+            remove_below(&entry.path(), gone);
             // Fails for one that is not empty.
             let _ = fs::remove_dir(entry.path());
         }

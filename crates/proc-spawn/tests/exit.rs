@@ -3,7 +3,7 @@
 
 mod support;
 
-use proc_spawn::{Builder, SpawnError, spawn};
+use proc_spawn::{Builder, SpawnError, Stdio, spawn};
 use std::time::{Duration, Instant};
 use support::{Handle, Watched};
 
@@ -38,26 +38,31 @@ fn daemons_are_ended_and_others_are_waited_for() {
 fn a_daemon_that_ignores_sigterm_is_killed_after_the_grace() {
     let (reader, writer) = Handle::pipe();
     let begin = Instant::now();
-    let parent = spawn((writer,), |writer| {
-        let daemon = Builder::new().daemon(true).spawn((writer.clone(),), |writer| {
-            // SAFETY: ignoring a signal runs no code.
-            #[allow(unsafe_code, reason = "no safe wrapper")]
-            unsafe {
-                libc::signal(libc::SIGTERM, libc::SIG_IGN)
-            };
-            writer.write("deaf\n");
-            sleep();
-        });
-        let pid = daemon.unwrap().pid();
-        while !support::has_sigterm_ignored(pid) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        pid
-    })
-    .unwrap();
+    let captured = Builder::new().stderr(Stdio::captured());
+    let parent = captured
+        .spawn((writer,), |writer| {
+            let daemon = Builder::new().daemon(true).spawn((writer.clone(),), |writer| {
+                // SAFETY: ignoring a signal runs no code.
+                #[allow(unsafe_code, reason = "no safe wrapper")]
+                unsafe {
+                    libc::signal(libc::SIGTERM, libc::SIG_IGN)
+                };
+                writer.write("deaf\n");
+                sleep();
+            });
+            let pid = daemon.unwrap().pid();
+            while !support::has_sigterm_ignored(pid) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            pid
+        })
+        .unwrap();
     assert_eq!(reader.read_line(), "deaf");
+    let said = parent.captured_stderr().unwrap().clone();
     parent.join().unwrap();
     assert!(begin.elapsed() >= Duration::from_secs(2));
+    // It did not wait for any but daemons.
+    assert_eq!(said.written().unwrap(), 0);
     assert_eq!(reader.read_to_end(), "");
 }
 
@@ -92,6 +97,31 @@ fn they_are_looked_after_on_exit_from_another_thread_and_on_a_panic() {
             assert!(daemon.has_ended(), "{how}");
         }
     }
+}
+
+#[test]
+fn nothing_is_started_once_it_has_begun() {
+    let (reader, writer) = Handle::pipe();
+    let (release, hold) = Handle::pipe();
+    let parent = spawn((writer, release), |writer, release| {
+        // Keeps the exit waiting.
+        drop(spawn((release,), |release| drop(release.read_to_end())).unwrap());
+        std::thread::spawn(move || {
+            loop {
+                match Builder::new().daemon(true).spawn((), sleep) {
+                    Ok(_) => {}
+                    Err(SpawnError::Exiting) => return writer.write("refused\n"),
+                    Err(error) => return writer.write(&format!("{error}\n")),
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        std::thread::sleep(Duration::from_millis(20));
+    })
+    .unwrap();
+    assert_eq!(reader.read_line(), "refused");
+    drop(hold);
+    parent.join().unwrap();
 }
 
 #[test]

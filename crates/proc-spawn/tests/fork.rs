@@ -206,6 +206,117 @@ fn settings_hold_and_output_is_written_once() {
 }
 
 #[test]
+fn a_fork_beside_threads_that_read_the_environment_gets_its_own() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(120));
+    let told = alone(|| {
+        for _ in 0..3 {
+            std::thread::spawn(|| {
+                loop {
+                    std::hint::black_box(std::env::var("PATH").ok());
+                }
+            });
+        }
+        let builder = Builder::new().env("COLOUR", "red").env_remove("PATH").nice(1);
+        (0..40).all(|_| {
+            let look = || (std::env::var("COLOUR").unwrap(), std::env::var("PATH").is_err());
+            // SAFETY: the others read the environment only, and so does the copy.
+            let process = unsafe { builder.fork_with_threads(look) };
+            process.unwrap().join().unwrap() == ("red".to_string(), true)
+        })
+    });
+    assert!(told);
+}
+
+#[test]
+fn a_program_without_standard_streams_can_fork_and_spawn() {
+    let told = alone(|| {
+        for fd in [0, 1] {
+            // SAFETY: nobody owns them; the standard library expects that they may be closed.
+            unsafe { libc::close(fd) };
+        }
+        let captured = Builder::new().stdout(Stdio::captured());
+        let forked = forked(|| {
+            println!("nowhere");
+            5
+        });
+        // SAFETY: nothing here is shared or bound to a process.
+        let talker = unsafe { captured.fork(|| println!("somewhere")) }.unwrap();
+        let text = talker.captured_stdout().unwrap().clone();
+        let spawned = spawn((), || 6).unwrap();
+        println!("not into the socket of that");
+        talker.join().unwrap();
+        let text = String::from_utf8(text.tail(100).unwrap()).unwrap();
+        (forked.join().unwrap(), spawned.join().unwrap(), text)
+    });
+    assert_eq!(told, (5, 6, "somewhere\n".to_string()));
+}
+
+#[test]
+fn signals_that_the_parent_blocks_reach_it() {
+    let status = alone(|| {
+        nix::sys::signal::SigSet::all().thread_block().unwrap();
+        let sleeper = forked(|| {
+            println!();
+            sleep();
+        });
+        sleeper.terminate().unwrap();
+        sleeper.wait().signal()
+    });
+    assert_eq!(status, Some(libc::SIGTERM));
+}
+
+#[test]
+fn what_a_fork_inherits_of_its_parent_s_processes_is_of_no_use_to_it() {
+    let told = alone(|| {
+        let mut child = spawn((), || 42).unwrap();
+        let _ = child.wait();
+        let parent = proc_spawn::parent_process().unwrap();
+        let fork = forked(|| {
+            let stolen =
+                matches!(child.join_timeout(Duration::ZERO), Some(Err(JoinError::Unknown)));
+            // Takes the number of the socket that the fork has given up.
+            let pipe = std::io::pipe().unwrap();
+            drop(pipe.1);
+            (stolen, parent.is_alive())
+        });
+        (fork.join().unwrap(), child.join().unwrap())
+    });
+    assert_eq!(told, ((true, true), 42));
+}
+
+#[test]
+fn it_holds_nothing_of_a_process_that_another_thread_is_starting() {
+    const CHILDREN: usize = 40;
+    let _watchdog = testkit::watchdog(Duration::from_secs(120));
+    let (reader, writer) = Handle::pipe();
+    let (release, _hold) = Handle::pipe();
+    let parent = spawn((writer, release), |pids, release| {
+        let starter = std::thread::spawn(move || {
+            for _ in 0..CHILDREN {
+                let child = spawn((pids.clone(),), |pids| {
+                    pids.write(&format!("{}\n", std::process::id()));
+                    sleep();
+                });
+                drop(child.unwrap());
+            }
+        });
+        while !starter.is_finished() {
+            let builder = Builder::new().detached(true);
+            // SAFETY: the copies wait, and need nothing of the other thread's.
+            let copy = unsafe { builder.fork_with_threads(|| drop(release.read_to_end())) };
+            drop(copy.unwrap());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        sleep();
+    })
+    .unwrap();
+    let children: Vec<_> =
+        (0..CHILDREN).map(|_| Watched::new(reader.read_line().parse().unwrap())).collect();
+    parent.kill().unwrap();
+    children.iter().for_each(Watched::wait);
+}
+
+#[test]
 fn no_destructor_or_exit_handler_of_the_parent_runs_in_it() {
     struct Tell(Handle);
     impl Drop for Tell {

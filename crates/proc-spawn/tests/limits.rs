@@ -111,6 +111,9 @@ fn cpu_time() {
     let deaf = deaf.unwrap();
     assert_eq!(deaf.wait().signal(), Some(libc::SIGKILL));
     assert_eq!(deaf.limit_reached(), Some(Limit::CpuTime));
+    // As good as none.
+    let process = Builder::new().cpu_time(Duration::MAX).time_limit(Duration::MAX);
+    assert_eq!(process.spawn((), || 1).unwrap().join().unwrap(), 1);
 }
 
 #[test]
@@ -125,13 +128,43 @@ fn wall_time() {
         ignore(libc::SIGVTALRM);
         std::thread::sleep(Duration::from_secs(600));
     });
+    let stopped = limited.spawn((), || nix::sys::signal::raise(nix::sys::signal::SIGSTOP).unwrap());
     let deaf = deaf.unwrap();
+    wait_without_reaping(&deaf);
+    // Too late to be what ended it.
+    deaf.kill().unwrap();
     assert_eq!(deaf.wait().signal(), Some(libc::SIGKILL));
     assert_eq!(deaf.limit_reached(), Some(Limit::WallTime));
+    assert!(matches!(stopped.unwrap().join(), Err(JoinError::TimedOut(Limit::WallTime))));
     // A kill of ours is no limit's doing, however late it is.
     let killed = Builder::new().time_limit(Duration::from_secs(600)).spawn((), sleep).unwrap();
     killed.kill().unwrap();
     assert!(matches!(killed.join(), Err(JoinError::Signaled { signal: libc::SIGKILL, .. })));
+}
+
+/// Waits until a process has ended, and leaves it a zombie.
+fn wait_without_reaping<R>(process: &proc_spawn::Process<R>) {
+    use rustix::event::{PollFd, PollFlags, poll};
+    while poll(&mut [PollFd::new(process, PollFlags::IN)], None).unwrap_or(0) == 0 {}
+}
+
+#[test]
+fn who_is_killed_before_its_time_and_looked_at_after_it_did_not_run_out_of_it() {
+    let builder = Builder::new().time_limit(Duration::from_millis(300));
+    let process = builder.spawn((), || nix::sys::signal::raise(nix::sys::signal::SIGKILL).unwrap());
+    let process = process.unwrap();
+    std::thread::sleep(Duration::from_millis(350));
+    assert_eq!(process.wait().signal(), Some(libc::SIGKILL));
+    assert_eq!(process.limit_reached(), None);
+}
+
+#[test]
+fn a_result_larger_than_its_files_may_be_is_an_error() {
+    let builder = Builder::new().file_size_bytes(64 << 10);
+    let error = builder.spawn((), || vec![7u8; 200_000]).unwrap().join().unwrap_err();
+    assert!(matches!(error, JoinError::Decode(_)), "{error}");
+    assert!(error.to_string().contains("File too large"), "{error}");
+    assert_eq!(builder.spawn((), || vec![7u8; 60_000]).unwrap().join().unwrap().len(), 60_000);
 }
 
 #[test]

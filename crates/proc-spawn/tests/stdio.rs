@@ -4,9 +4,9 @@
 
 mod support;
 
-use proc_spawn::{Builder, JoinError, SpawnError, Stdio};
+use proc_spawn::{Builder, JoinError, SpawnError, Stdio, join_all};
 use std::io::{Read, Seek, Write};
-use support::descriptors;
+use support::{Handle, descriptors};
 
 #[test]
 fn pipes_to_and_from_it() {
@@ -43,6 +43,32 @@ fn a_join_ends_an_input_that_nobody_took() {
         std::io::stdin().read_to_string(&mut all).unwrap()
     });
     assert_eq!(process.unwrap().join().unwrap(), 0);
+}
+
+#[test]
+fn a_join_reads_output_that_nobody_took() {
+    let _watchdog = testkit::watchdog(std::time::Duration::from_secs(120));
+    let builder = Builder::new().stdout(Stdio::piped()).stderr(Stdio::piped());
+    let talk = || {
+        println!("{}", "x".repeat(200_000));
+        eprintln!("{}", "y".repeat(200_000));
+        1
+    };
+    assert_eq!(builder.spawn((), talk).unwrap().join().unwrap(), 1);
+    let (result, usage) = builder.spawn((), talk).unwrap().join_with_usage();
+    assert_eq!(result.unwrap(), 1);
+    assert!(usage.is_some());
+    // The first waits for the second, which has much to say before.
+    let (reader, writer) = Handle::pipe();
+    let first = builder.spawn((reader,), |reader| reader.read_to_end());
+    let second = builder.spawn((writer,), |writer| {
+        println!("{}", "x".repeat(200_000));
+        writer.write("done");
+        String::new()
+    });
+    let results = join_all([first.unwrap(), second.unwrap()]);
+    assert_eq!(results[0].as_ref().unwrap(), "done");
+    assert!(results[1].is_ok());
 }
 
 #[test]

@@ -76,27 +76,75 @@ fn by_whatever_is_there() {
             assert_eq!(ends_with_its_root(&builder, End::Crashes), tree);
         }
     }
-    // Nothing is left of the groups.
+    assert_eq!(groups_left(), 0);
+}
+
+#[test]
+fn a_tree_within_a_tree() {
+    let (reader, writer) = Handle::pipe();
+    let builder = Builder::new().kill_tree(true);
+    let outer = builder.spawn((writer,), |writer| {
+        let inner = Builder::new().kill_tree(true).spawn((writer,), |writer| {
+            writer.write("born\n");
+            std::thread::sleep(Duration::from_secs(600));
+        });
+        inner.unwrap().join().unwrap();
+    });
+    let outer = outer.unwrap();
+    assert_eq!(reader.read_line(), "born");
+    outer.kill().unwrap();
+    let _ = outer.wait();
+    assert_eq!(reader.read_to_end(), "");
+    drop(outer);
+    assert_eq!(groups_left(), 0);
+}
+
+/// Returns how many of this process's groups are left.
+fn groups_left() -> usize {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap();
     let ours = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+    let left = |mount| {
         let name = format!("proc-spawn-{}-", std::process::id());
         let entries = std::fs::read_dir(format!("{mount}{ours}")).into_iter().flatten().flatten();
-        let left = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name));
-        assert_eq!(left.count(), 0);
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)).count()
+    };
+    left("/sys/fs/cgroup") + left("/sys/fs/cgroup/unified")
+}
+
+/// Becomes a user without rights, who can make no group; without root there were none before.
+fn give_up_rights() {
+    if nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).is_ok() {
+        // Or our children could not look at us.
+        let dumpable = rustix::process::DumpableBehavior::Dumpable;
+        rustix::process::set_dumpable_behavior(dumpable).unwrap();
     }
+}
+
+#[test]
+fn at_the_exit_of_a_daemon_s_owner() {
+    let _watchdog = testkit::watchdog(Duration::from_secs(120));
+    let (reader, writer) = Handle::pipe();
+    let (wait, _release) = Handle::pipe();
+    let (go, gone) = Handle::pipe();
+    let owner = spawn((writer, wait, go), |pids, wait, go| {
+        give_up_rights();
+        let builder = Builder::new().daemon(true).may_have_children(true).kill_tree(true);
+        let daemon = builder.spawn((pids, wait, End::Killed), root).unwrap();
+        go.read_to_end();
+        daemon.tree() == Some(Tree::Subreaper)
+    });
+    let programs: Vec<_> =
+        (0..2).map(|_| Watched::new(reader.read_line().parse().unwrap())).collect();
+    drop(gone);
+    assert!(owner.unwrap().join().unwrap());
+    programs.iter().for_each(Watched::wait);
 }
 
 #[test]
 fn by_the_process_itself_where_no_group_can_be_made() {
     let _watchdog = testkit::watchdog(Duration::from_secs(120));
     let process = spawn((), || {
-        // Without rights there is no group; without root, there were none before.
-        if nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).is_ok() {
-            // Or our children could not look at us.
-            let dumpable = rustix::process::DumpableBehavior::Dumpable;
-            rustix::process::set_dumpable_behavior(dumpable).unwrap();
-        }
+        give_up_rights();
         let builder = Builder::new().kill_tree(true);
         let killed = ends_with_its_root(&builder, End::Killed);
         (killed == ends_with_its_root(&builder, End::Exits), killed == Some(Tree::Subreaper))

@@ -1,22 +1,21 @@
 //! Fulfils the wishes for a new process, in that process, before its function runs.
 #![allow(unsafe_code, reason = "environment and timers of the C library")]
 
-use crate::limit::TIME_SIGNAL;
+use crate::limit::{GRACE, TIME_SIGNAL};
 use crate::settings::{Environment, Limits, Root, Setting, Settings, Unset};
 use crate::stdio::Redirect;
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{
     Resource, Rlimit, chdir, fchdir, getrlimit, setpriority_process, setrlimit, setsid,
 };
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 /// How much more address space than it has a process must be allowed to get anything done.
 const LEAST_ROOM: u64 = 1 << 20;
-/// How long a process that ignores the signal of a limit lives on.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// Does all of it, the limit of memory last. Called while there is one thread.
 pub(crate) fn apply(settings: &Settings, sent: &[impl AsFd]) -> Result<Place, Unset> {
@@ -80,7 +79,7 @@ fn set_environment(environment: &Environment) {
         return;
     }
     let variables = environment.applied_to(std::env::vars_os());
-    // SAFETY: there is one thread, and nobody holds a pointer into the environment.
+    // SAFETY: there is one thread and never was another (a fork has its environment made before), and nobody holds a pointer into the environment.
     unsafe { libc::clearenv() };
     for (name, value) in variables {
         // SAFETY: as above.
@@ -96,6 +95,10 @@ fn redirect(redirects: &[Redirect; 3], sent: &[impl AsFd]) -> Result<(), Unset> 
             Redirect::Keep => continue,
             Redirect::Null => {
                 null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+                    // Not in the place of a closed one, which would be closed again with it.
+                    .and_then(|null| {
+                        if null.as_raw_fd() > 2 { Ok(null) } else { fcntl_dupfd_cloexec(null, 3) }
+                    })
                     .map_err(refused)?;
                 null.as_fd()
             }
@@ -142,8 +145,11 @@ fn limit(limits: &Limits) -> Result<(), Unset> {
     if let Some(cpu) = *cpu {
         // The timer is exact; the resource limit, in whole seconds, is what programs inherit that the
         // process starts, and what a process cannot ignore.
-        let seconds = cpu.as_secs() + u64::from(cpu.subsec_nanos() > 0);
-        set(Setting::CpuTime, Resource::Cpu, seconds.max(1), seconds.max(1) + 1)?;
+        let seconds = cpu.as_secs().saturating_add(u64::from(cpu.subsec_nanos() > 0)).max(1);
+        // So much is no limit, and no number to the kernel.
+        if seconds < u64::MAX - 1 {
+            set(Setting::CpuTime, Resource::Cpu, seconds, seconds + 1)?;
+        }
         arm(Setting::CpuTime, libc::CLOCK_PROCESS_CPUTIME_ID, libc::SIGXCPU, cpu)?;
     }
     if let Some(time) = *time {

@@ -42,6 +42,21 @@ pub(super) fn block_sigint(block: bool) {
     unsafe { libc::pthread_sigmask(how, set.as_ptr(), std::ptr::null_mut()) };
 }
 
+/// Lets all signals through to this thread.
+pub(crate) fn unblock_signals() {
+    let mut none = MaybeUninit::uninit();
+    // SAFETY: it initialises the set.
+    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    // SAFETY: the set is initialised.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
+}
+
+/// Writes out what the C library's streams hold.
+pub(super) fn flush_streams() {
+    // SAFETY: a null pointer means all of them.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
 /// Ends the process at once: no destructors, no exit handlers, no `main`.
 pub(crate) fn leave(code: i32) -> ! {
     // SAFETY: it ends the process.

@@ -10,6 +10,11 @@ use crate::page::Page;
 use std::ffi::{c_int, c_void};
 use std::mem::{size_of, zeroed};
 use std::ptr;
+use std::time::{Duration, Instant};
+
+/// How long the kernel may count a thread that has been joined: longer where all CPUs are busy. It costs this only where
+/// threads were left behind, once.
+const COUNTED_STILL: Duration = Duration::from_millis(100);
 
 /// A child of our parent, with the id of its thread where the C library looks for it. No signal: with this parent it
 /// is that of the original.
@@ -36,7 +41,7 @@ pub(super) enum Copied {
 impl Thread {
     /// Looks whether copies can be made; says why not.
     pub(super) fn only() -> Result<Self, String> {
-        if !is_only_thread() {
+        if !is_soon_only_thread() {
             return Err("a function that was loaded before has left threads".into());
         }
         let mut id: *mut c_int = ptr::null_mut();
@@ -116,6 +121,18 @@ fn result(returned: libc::c_long) -> Result<c_int, c_int> {
         Ok(pid) if pid >= 0 => Ok(pid),
         _ => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)),
     }
+}
+
+/// Says whether this process has one thread, or has it as soon as the kernel has put away those that were joined.
+fn is_soon_only_thread() -> bool {
+    let begin = Instant::now();
+    while !is_only_thread() {
+        if begin.elapsed() > COUNTED_STILL {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 /// Says whether this process has one thread.

@@ -2,7 +2,7 @@
 
 use super::c::{close_strays, ignore_sigpipe, is_privileged, leave, unset_variable};
 use super::{VALUE, VALUE_CLOSE, VARIABLE, abort, apply, stack};
-use crate::call::{Call, learn_key};
+use crate::call::{Call, Fault, learn_key};
 use crate::child::{Identity, REFUSED, This};
 use crate::exit;
 use crate::image::{File, Program};
@@ -43,10 +43,10 @@ pub(super) fn begin(value: &CStr, run_later_constructors: impl FnOnce()) -> ! {
     };
     // What the standard library does before `main`, which does not come here.
     ignore_sigpipe();
-    let (this, call, packet) = become_child(prepared);
+    let (this, Order { call, preloads, .. }, packet) = become_child(prepared);
     // Last, so that a constructor that asks finds out whose process this is.
     run_later_constructors();
-    let outcome = call.run(packet.body, packet.fds);
+    let outcome = preload(&preloads).and_then(|()| call.run(packet.body, packet.fds));
     this.finish(&outcome)
 }
 
@@ -58,7 +58,8 @@ pub(super) fn serve_copied(control: OwnedFd) -> ! {
             check_maker(control.as_fd(), program.file())?;
             receive(control, &program)
         });
-    let (this, call, packet) = match prepared {
+    // What was to be loaded before is there.
+    let (this, Order { call, .. }, packet) = match prepared {
         Ok(prepared) => become_child(prepared),
         Err(Refusal::Because(text)) => refuse(&text),
         Err(Refusal::Orphan) => leave(REFUSED),
@@ -67,11 +68,17 @@ pub(super) fn serve_copied(control: OwnedFd) -> ! {
     this.finish(&outcome)
 }
 
-fn become_child((control, order, mut packet): Prepared) -> (&'static This, Call, Packet) {
+/// Calls what is to be loaded before anything else.
+pub(super) fn preload(preloads: &[Call]) -> Result<(), Fault> {
+    preloads.iter().try_for_each(|preload| preload.run(Vec::new(), Vec::new()).map(drop))
+}
+
+fn become_child((control, order, mut packet): Prepared) -> (&'static This, Order, Packet) {
     learn_key(order.key);
     let own = packet.fds.split_off(packet.fds.len() - order.own_fds as usize);
-    let this = settle(order.identity, control, &order.settings, &own, order.answer);
-    (this, order.call, packet)
+    let identity = order.identity.clone();
+    let this = settle(identity, control, &order.settings, &own, order.answer);
+    (this, order, packet)
 }
 
 /// Ties this process to its parent and makes it as it was wished, or ends it.

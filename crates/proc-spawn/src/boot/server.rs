@@ -2,13 +2,15 @@
 
 use super::copy::{Copied, Thread};
 use super::{c, serve};
-use crate::call::{Call, Fault};
+use crate::affinity;
+use crate::call::Call;
 use crate::error::SpawnError;
 use crate::page::Page;
 use crate::start::server::{Arguments, COPIED, COPY, FAILED, UNFIT};
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet::{self, Packet};
 use rustix::fs::{Mode, OFlags, open};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -23,18 +25,21 @@ pub(crate) fn call() -> Result<Call, SpawnError> {
 fn run(socket: Arc<OwnedFd>, memory: Arc<OwnedFd>, preloads: &[Call]) {
     // The user decides what Ctrl-C means, which reaches us as well.
     c::block_sigint(true);
-    for preload in preloads {
-        if let Err(Fault::Panicked(panic)) = preload.run(Vec::new(), Vec::new()) {
-            // Told once more, as ours: the parent hears how we ended.
-            std::panic::resume_unwind(Box::new(panic.to_string()));
-        }
+    if let Err(fault) = serve::preload(preloads) {
+        // Told once more, as ours: the parent hears how we ended.
+        std::panic::resume_unwind(Box::new(fault.to_string()));
+    }
+    let only = Thread::only();
+    if only.is_ok() {
+        // Or each copy would write it again. A thread that was left behind may keep the streams for ever.
+        let _ = std::io::stdout().flush();
+        c::flush_streams();
     }
     // The user may close its output some day, and whoever reads that must see the end. Copies are sent their own.
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let _ = null.map(rustix::stdio::dup2_stdout);
-    let fit = Page::map(&*memory)
-        .map_err(|error| error.to_string())
-        .and_then(|page| Ok((page, Thread::only()?)));
+    let fit =
+        Page::map(&*memory).map_err(|error| error.to_string()).and_then(|page| Ok((page, only?)));
     drop(memory);
     let tell = |kind, body: &[u8]| {
         // A user that is gone takes us along.
@@ -50,16 +55,25 @@ fn run(socket: Arc<OwnedFd>, memory: Arc<OwnedFd>, preloads: &[Call]) {
             return;
         }
     };
+    let mut failed = None;
     loop {
-        let control = match packet::recv(socket.as_fd(), usize::MAX, Deadline::NEVER) {
-            Ok(Some(Packet { kind: COPY, mut fds, .. })) if fds.len() == 1 => fds.remove(0),
+        let (control, mask) = match packet::recv(socket.as_fd(), usize::MAX, Deadline::NEVER) {
+            Ok(Some(Packet { kind: COPY, mut fds, body })) if fds.len() == 1 => {
+                (fds.remove(0), body)
+            }
             Ok(Some(_)) => continue,
             Ok(None) => return,
             Err(error) => {
-                tell(FAILED, &error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes());
+                let number = error.raw_os_error().unwrap_or(libc::EIO);
+                tell(FAILED, &number.to_ne_bytes());
+                // One that stays would be met again at once, for ever.
+                if failed.replace(number) == Some(number) {
+                    return;
+                }
                 continue;
             }
         };
+        failed = None;
         match thread.copy(&page) {
             Ok(Copied::Here(pid)) => {
                 drop(control);
@@ -71,6 +85,7 @@ fn run(socket: Arc<OwnedFd>, memory: Arc<OwnedFd>, preloads: &[Call]) {
                     this.retire();
                 }
                 c::block_sigint(false);
+                affinity::follow(&mask);
                 serve::serve_copied(control);
             }
             // A filter forbids it, or the kernel does not know it.

@@ -25,6 +25,7 @@ fn genuine() -> (u32, Vec<u8>) {
         program: Program::of_this_process().unwrap(),
         key: key(),
         call: Call::apply::<(String,), ()>(leave).unwrap(),
+        preloads: Vec::new(),
         fds: 0,
         own_fds: 0,
         identity: Identity {

@@ -5,16 +5,20 @@ use crate::boot;
 use crate::builder::Builder;
 use crate::call::{self, Encoded, Fault};
 use crate::child::{self, UNSENT};
+use crate::descriptor::above_standard;
 use crate::error::{Error, SpawnError};
 use crate::exit;
+use crate::image::Image;
+use crate::panics;
 use crate::process::Process;
 use crate::registry;
+use crate::settings::Environment;
 use crate::start::{self, Plan, Prepared, server, spawn};
-use multiproc_core::packet;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ffi::{CString, c_char};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +32,8 @@ const COUNTED_STILL: Duration = Duration::from_millis(20);
 /// Nothing is encoded but the result: `f` and all that it refers to are there, in a copy that is made as it is
 /// written to. That takes the longer the more memory this process has. The copy never returns from here: it calls
 /// `f`, sends the result and ends, without exit handlers or destructors of what this process had on its
-/// stack. Its children, its tie to this process and its name are as with [`spawn`](crate::spawn()); its descriptors
-/// are all that this process has open.
+/// stack; what `f` has captured by value is dropped here, too, when this returns. Its children, its tie to this
+/// process and its name are as with [`spawn`](crate::spawn()); its descriptors are all that this process has open.
 ///
 /// # Errors
 ///
@@ -69,6 +73,9 @@ where
 /// `println!`, handles of this family of crates and quiet panics are known to work with glibc. Known to hang: a mutex
 /// that another thread held, changes of the environment, `dlopen`, looking up a host, a panic with a backtrace, a pool
 /// of threads.
+///
+/// Waits while another thread has locked standard output or standard error (`stdout().lock()`), so that the copy has
+/// them free: for ever, if that keeps its lock, or has that of standard error and then wants the other.
 ///
 /// # Errors
 ///
@@ -110,32 +117,42 @@ where
 {
     start::check_parent()?;
     registry::reap_forgotten();
-    let prepared = Prepared::new(plan, "Process", None)?;
+    let mut prepared = Prepared::new(plan, "Process", None)?;
+    // All that the copy could find half made by a thread that it does not have is made now.
+    let environment = Variables::changed(&std::mem::take(&mut prepared.settings.environment));
+    panics::install();
+    let (_, _) = (call::key(), Image::of_program());
     let failed = |error: io::Error| {
         let object = format!("process '{}'", prepared.identity.name);
         SpawnError::Io(Error::new("fork", object, error))
     };
-    let (ours, theirs) = packet::pair().map_err(failed)?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let null = null.map_err(|error| failed(error.into()))?;
+    let null = above_standard(null).map_err(failed)?;
     exit::register();
-    // What is buffered is this process's to write. Then all locks that the copy needs, so that it has them free.
+    // A start that takes long, as the first of a fork server may, is waited for before others are kept from printing.
+    drop(start::alone());
+    // What is buffered is this process's to write. Then all locks that the copy needs, so that it has them free; those
+    // of the streams first, as a thread may start processes while it has them.
     let mut stdout = io::stdout().lock();
     let _ = stdout.flush();
     let stderr = io::stderr().lock();
+    let forking = start::alone();
     let (children, server) = (registry::hold(), server::hold());
+    // Whatever fails from here on gives the locks back.
+    let (ours, theirs) = start::control_pair().map_err(failed)?;
     // SAFETY: a null pointer means all streams of the C library.
     unsafe { libc::fflush(std::ptr::null_mut()) };
     // SAFETY: the caller's. All that the copy does before `f` is in order with other threads gone: the C library
     // keeps its allocator in order, and the locks above are held by this very thread.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        drop((stdout, stderr, ours));
+        drop((stdout, stderr, forking, ours));
         server.disown(null.as_fd());
         children.disown(null.as_fd());
         drop(null);
         // Nothing may unwind into the frames of a function that belongs to the parent.
-        let code = catch_unwind(AssertUnwindSafe(|| run(prepared, theirs, f)));
+        let code = catch_unwind(AssertUnwindSafe(|| run(prepared, environment, theirs, f)));
         boot::leave(code.unwrap_or(UNSENT));
     }
     let error = io::Error::last_os_error();
@@ -147,16 +164,53 @@ where
     let (pid, pidfd) = spawn::look_after(pid).map_err(failed)?;
     let answer = prepared.answer;
     let (child, ends) = prepared.into_child(pid, pidfd, ours, None);
-    start::enter(child, answer).map(|child| Process::new(child, ends))
+    let child = registry::add(child);
+    drop(forking);
+    start::settle(child, answer).map(|child| Process::new(child, ends))
+}
+
+/// An environment that was made before a fork.
+///
+/// In the copy, another thread's call may hold the lock of the standard library or of the C library for ever: there it
+/// is only put in its place.
+struct Variables {
+    strings: Vec<CString>,
+    pointers: Vec<*mut c_char>,
+}
+
+impl Variables {
+    /// Makes the environment of this process with these changes; `None` without changes.
+    fn changed(changes: &Environment) -> Option<Self> {
+        if changes.is_unchanged() {
+            return None;
+        }
+        let strings: Vec<_> = changes.strings(std::env::vars_os()).collect();
+        let pointers = spawn::pointers(&strings);
+        Some(Self { strings, pointers })
+    }
+
+    /// Makes it that of this process, for good.
+    fn put_in_place(self) {
+        std::mem::forget(self.strings);
+        // SAFETY: there is one thread. The strings and the array, which ends with a null, are never freed.
+        unsafe { environ = self.pointers.leak().as_mut_ptr() };
+    }
+}
+
+unsafe extern "C" {
+    static mut environ: *mut *mut c_char;
 }
 
 /// The life of the copy; returns its exit code.
-fn run<R, F>(prepared: Prepared, control: OwnedFd, f: F) -> i32
+fn run<R, F>(prepared: Prepared, environment: Option<Variables>, control: OwnedFd, f: F) -> i32
 where
     F: FnOnce() -> R,
     R: Serialize,
 {
     start::forget_count();
+    if let Some(environment) = environment {
+        environment.put_in_place();
+    }
     if let Some(parent) = child::this() {
         parent.retire();
     }
@@ -164,6 +218,8 @@ where
     drop(ends);
     let this = boot::settle(identity, control, &settings, &own, answer);
     drop(own);
+    // As in every started process: the thread that forked may have blocked some.
+    boot::unblock_signals();
     let outcome: Result<Encoded, Fault> = call::catch(|| {
         let result = f();
         call::encode(&result).map_err(Fault::unencodable)

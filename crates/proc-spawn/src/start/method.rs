@@ -20,17 +20,29 @@ pub enum StartMethod {
     Spawn,
     /// Has the new process copied from a small server, which was executed once and waits in that constructor.
     ///
-    /// Faster, and as safe, as the server never has a second thread. The new process is a child of this one like any
-    /// other, and outlives a server that is killed; the next start begins another. It has the current environment,
-    /// working directory, standard output and standard error of this process, but the resource limits, signal
-    /// dispositions, umask and niceness that this one had when it first used the server. What
-    /// [`forkserver::preload`](crate::forkserver::preload()) made is in its memory. The seeds of hash maps
-    /// that were made there are the same in all of them.
+    /// Faster, and no memory or lock of this process gets into it: the server never has a second thread. The new
+    /// process is a child of this one like any other, and outlives a server that is killed; the next start begins
+    /// another. What [`forkserver::preload`](crate::forkserver::preload()) made is in its memory.
     ///
-    /// A server that is stopped (SIGSTOP) holds up starts until it is continued.
+    /// What it has of this process:
+    ///
+    /// - As it is at each start: working directory, standard output and standard error, the CPUs of the thread that
+    ///   starts it.
+    /// - Also as it is, but a change of it costs the next start a new server (three times what a copy costs, and the
+    ///   preloads once more): the environment, and what the starting thread may do, that is users, groups,
+    ///   capabilities, `no_new_privs`, filters of system calls, namespaces (user, mount, network, PID) and the root
+    ///   directory. For a variable that differs from process to process there is [`Builder::env`](crate::Builder::env),
+    ///   which costs nothing.
+    /// - As it was when the server was started, in the thread that did it: resource limits, signal dispositions,
+    ///   umask, niceness and scheduling, session and process group, control group, other namespaces, and what the
+    ///   kernel tells nobody: Landlock rules, labels of a security module. Who changes one of these calls
+    ///   [`forkserver::stop`](crate::forkserver::stop()) afterwards.
+    ///
+    /// A start waits for the server, and those of other threads with it: the first one until that has started and
+    /// has called the preloads, any while the server is stopped (SIGSTOP).
     ///
     /// Where the kernel or the C library does not allow it (musl, some filters of system calls) the process is
-    /// spawned instead; [`Process::method`](crate::Process::method) tells.
+    /// spawned instead, and calls the preloads itself; [`Process::method`](crate::Process::method) tells.
     ForkServer,
 }
 

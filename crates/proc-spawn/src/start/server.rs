@@ -14,13 +14,14 @@ use crate::forkserver;
 use crate::message;
 use crate::page::Page;
 use crate::registry::{Child, unpoisoned, wait_for};
-use crate::start::{Plan, Prepared, StartMethod, spawn};
-use crate::{boot, child};
+use crate::start::{CROWDED, Plan, Prepared, StartMethod, crowded, spawn, world};
+use crate::status::ExitStatus;
+use crate::{affinity, boot, child};
 use multiproc_core::deadline::Deadline;
 use multiproc_core::packet::{self, Packet};
 use rustix::event::{PollFd, PollFlags};
+use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Pid, Signal};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,7 +30,7 @@ use std::time::Duration;
 /// What a new process is: its pid, and a pidfd.
 pub(super) type Made = (Pid, OwnedFd);
 
-/// Asks for a copy. An empty body, and the new process's socket.
+/// Asks for a copy. The CPUs of the thread that asks (see [`affinity`]), and the new process's socket.
 pub(crate) const COPY: u32 = 0x7370_0021;
 /// The answer: the pid, 4 bytes.
 pub(crate) const COPIED: u32 = 0x7370_0022;
@@ -38,8 +39,8 @@ pub(crate) const FAILED: u32 = 0x7370_0023;
 /// The answer: there will be no copies here. A text says why.
 pub(crate) const UNFIT: u32 = 0x7370_0024;
 
-/// How long a server may take to end that has closed its socket.
-const PARTING: Duration = Duration::from_secs(2);
+/// How long a server may take to end that has closed its socket, or was told to.
+const PARTING: Duration = Duration::from_secs(1);
 
 enum State {
     None,
@@ -74,7 +75,7 @@ pub(super) fn copy(boot: BorrowedFd<'_>) -> io::Result<Option<Made>> {
     let mut state = unpoisoned(&STATE);
     // Once more with a new server: the old one may have been killed since it was used last.
     for last in [false, true] {
-        let world = world();
+        let world = world::number()?;
         if let State::Running(server) = &*state
             && (server.world != world || server.child.owner != std::process::id())
         {
@@ -98,12 +99,17 @@ pub(super) fn copy(boot: BorrowedFd<'_>) -> io::Result<Option<Made>> {
             Answer::Gone(why) => {
                 *state = State::None;
                 if last {
-                    return Err(io::Error::other(format!("the fork server ended: {why}")));
+                    return Err(ended(&why));
                 }
             }
         }
     }
     Ok(None)
+}
+
+/// Ends the server; the next start begins another.
+pub(crate) fn stop() {
+    *unpoisoned(&STATE) = State::None;
 }
 
 /// Ends the server at the exit of its user.
@@ -119,16 +125,6 @@ fn continue_with<'a>(state: &'a MutexGuard<'_, State>) -> io::Result<&'a Server>
         State::Running(server) => Ok(server),
         _ => Err(io::Error::other("the fork server was not started")),
     }
-}
-
-/// Returns a number for what a server takes over once and for all: environment and preloads.
-fn world() -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for variable in std::env::vars_os() {
-        variable.hash(&mut hasher);
-    }
-    forkserver::preloads().hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Server {
@@ -158,13 +154,14 @@ impl Server {
     fn request(&self, boot: BorrowedFd<'_>) -> Answer {
         self.page.clear();
         let socket = self.socket.as_fd();
-        let sent = packet::send(socket, COPY, &[], &[boot], Deadline::NEVER);
-        match sent {
+        let mask = affinity::of_this_thread();
+        match packet::send(socket, COPY, &mask, &[boot], Deadline::after(CROWDED)) {
             Ok(()) => {}
+            // All that was sent before has been received, so it is not the socket that is full.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return Answer::Gone(self.last_words());
+                return self.last_words();
             }
-            Err(error) => return Answer::Failed(error),
+            Err(error) => return Answer::Failed(crowded(error)),
         }
         match self.hear() {
             Some(Packet { kind: COPIED, body, .. }) => match <[u8; 4]>::try_from(&body[..]) {
@@ -178,13 +175,16 @@ impl Server {
             Some(Packet { kind: UNFIT, .. }) => Answer::Unfit,
             Some(_) => Answer::Failed(io::ErrorKind::InvalidData.into()),
             None => match self.page.pid() {
-                0 => Answer::Gone(self.last_words()),
+                0 if self.child.try_wait().is_none() => {
+                    Answer::Failed(io::Error::other("the fork server does not end"))
+                }
+                0 => self.last_words(),
                 pid => self.made(pid),
             },
         }
     }
 
-    /// Waits for the answer; `None` when the server has ended without one.
+    /// Waits for the answer; `None` when the server has ended without one, or does not end.
     fn hear(&self) -> Option<Packet> {
         loop {
             // Not the end of the stream alone: a copy that was just made has the server's end too.
@@ -201,10 +201,7 @@ impl Server {
                 Ok(None) | Err(_) => {
                     // Its end may be a moment away, in which it says why. Only then is what the page says the last
                     // word.
-                    if self.child.wait(Deadline::after(PARTING)).is_none() {
-                        let _ = self.child.signal("end", Signal::KILL);
-                        let _ = self.child.wait(Deadline::NEVER);
-                    }
+                    self.see_off();
                     return None;
                 }
             }
@@ -221,12 +218,28 @@ impl Server {
         }
     }
 
+    /// Waits for the end of a server that has closed its socket, and sees to it.
+    fn see_off(&self) -> Option<ExitStatus> {
+        self.child.wait(Deadline::after(PARTING)).or_else(|| self.end())
+    }
+
+    /// Ends it. `None` when that takes too long.
+    fn end(&self) -> Option<ExitStatus> {
+        // Pulls at its tie, for which we need no right to kill it: we may have given that up since it was started.
+        let _ = shutdown(&self.child.control, Shutdown::Both);
+        // A server that is not tied yet finds this one closed.
+        let _ = shutdown(&self.socket, Shutdown::Both);
+        let _ = self.child.signal("end", Signal::KILL);
+        self.child.wait(Deadline::after(PARTING))
+    }
+
     /// Says why a server ended.
-    fn last_words(&self) -> String {
-        let status = self.child.wait(Deadline::NEVER);
+    fn last_words(&self) -> Answer {
+        let status = self.see_off();
         match self.child.take_report().ok().flatten().map(message::read_report) {
-            Some(Ok(message::Report::Fault(fault))) => fault.to_string(),
-            _ => status.map_or_else(String::new, |status| status.to_string()),
+            // Another one would end in the same way.
+            Some(Ok(message::Report::Fault(fault))) => Answer::Failed(ended(&fault.to_string())),
+            _ => Answer::Gone(status.map_or_else(String::new, |status| status.to_string())),
         }
     }
 }
@@ -235,10 +248,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         // One that a fork of its user has inherited is not ours to end.
         if self.child.owner == std::process::id() {
-            let _ = self.child.signal("end", Signal::KILL);
-            let _ = self.child.wait(Deadline::NEVER);
+            self.end();
         }
     }
+}
+
+fn ended(why: &str) -> io::Error {
+    io::Error::other(format!("the fork server ended: {why}"))
 }
 
 fn source_of(error: &crate::Error) -> String {

@@ -8,11 +8,11 @@ use crate::boot::{VALUE, VALUE_CLOSE, VARIABLE};
 use crate::settings::Environment;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::ffi::{CString, OsString, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 
@@ -66,19 +66,27 @@ pub(super) fn spawn(boot: BorrowedFd<'_>, changes: &Environment) -> io::Result<(
 
 /// Gets the pidfd of a new child.
 pub(super) fn look_after(pid: Pid) -> io::Result<(Pid, OwnedFd)> {
-    // Nobody has waited for it yet, so the number is still its own.
     match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok((pid, pidfd)),
-        // It has ended, and the kernel reaped it because the program ignores SIGCHLD. What stands
-        // in for its pidfd is readable, as that of a process that has ended.
-        Err(Errno::SRCH) => Ok((pid, eventfd(1, EventfdFlags::CLOEXEC)?)),
+        Ok(pidfd) if is_child(WaitId::PidFd(pidfd.as_fd())) => Ok((pid, pidfd)),
+        // It has ended, and the kernel reaped it because the program ignores SIGCHLD, or another thread
+        // did. The number may be a stranger's by now, who must not be killed. What stands in for its pidfd is
+        // readable, as that of a process that has ended.
+        Ok(_) | Err(Errno::SRCH) => Ok((pid, eventfd(1, EventfdFlags::CLOEXEC)?)),
         Err(error) => {
             // Out of descriptors. Without a pidfd we could not look after it.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            if is_child(WaitId::Pid(pid)) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            }
             Err(error.into())
         }
     }
+}
+
+/// Says whether a process is a child of ours that nobody has waited for. It stays so.
+fn is_child(id: WaitId<'_>) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(id, look), Err(Errno::CHILD))
 }
 
 /// Returns this process's environment with the changes made, and with our variable in it, once.
@@ -102,7 +110,7 @@ fn c_string(text: OsString) -> Option<CString> {
     CString::new(text.into_vec()).ok()
 }
 
-fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+pub(super) fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
     strings.iter().map(|s| s.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
 }
 
@@ -171,5 +179,18 @@ impl Drop for Attributes {
     fn drop(&mut self) {
         // SAFETY: initialised, and not used again.
         unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::getppid;
+
+    #[test]
+    fn a_stranger_s_number_gives_nothing_that_could_kill_it() {
+        let (_, fd) = look_after(getppid().unwrap()).unwrap();
+        let target = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+        assert!(target.to_string_lossy().contains("eventfd"), "{target:?}");
     }
 }

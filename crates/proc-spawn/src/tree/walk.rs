@@ -16,6 +16,14 @@ pub(crate) fn kill(root: u32, pidfd: BorrowedFd<'_>) -> rustix::io::Result<()> {
     pidfd_send_signal(pidfd, Signal::KILL)
 }
 
+/// Kills all below a process, and asks it to end. It must be a subreaper, and not reaped.
+pub(crate) fn terminate(root: u32, pidfd: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    pidfd_send_signal(pidfd, Signal::STOP)?;
+    kill_below(root);
+    pidfd_send_signal(pidfd, Signal::TERM)?;
+    pidfd_send_signal(pidfd, Signal::CONT)
+}
+
 /// Kills all below a process that inherits orphans.
 pub(crate) fn kill_below(root: u32) {
     for _ in 0..MOST_ROUNDS {

@@ -1,0 +1,51 @@
+//! Short payloads, in a slot's own words.
+
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Writes `bytes`, which are no longer than the words; the rest stays as it was.
+#[inline]
+pub(super) fn write(words: &[AtomicU64], bytes: &[u8]) {
+    for (word, bytes) in words.iter().zip(bytes.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        // Relaxed, here and below: published with the slot.
+        word.store(u64::from_ne_bytes(whole), Relaxed);
+    }
+}
+
+/// Reads `len` bytes, or as many as the words have.
+#[inline]
+pub(super) fn read(words: &[AtomicU64], len: usize) -> Vec<u8> {
+    let len = len.min(words.len() * 8);
+    let mut bytes = Vec::with_capacity(len.next_multiple_of(8));
+    for word in &words[..len.div_ceil(8)] {
+        bytes.extend_from_slice(&word.load(Relaxed).to_ne_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Reads all words.
+#[inline]
+pub(super) fn read_into(words: &[AtomicU64], bytes: &mut [u8]) {
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let words: [AtomicU64; 3] = Default::default();
+        for len in 0..=24usize {
+            let bytes: Vec<u8> = (1..).take(len).collect();
+            write(&words, &bytes);
+            assert_eq!(read(&words, len), bytes);
+        }
+        assert_eq!(read(&words, 1_000).len(), 24);
+    }
+}

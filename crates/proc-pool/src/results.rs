@@ -1,0 +1,82 @@
+//! What comes back for the items of a chunk.
+
+use proc_spawn::PanicInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::error::TaskError;
+
+/// The results of a chunk, and the panics in which some of its items ended, by their places.
+///
+/// Not a `Result` for each item: one that can hold a panic is many times as large as most results.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results<R> {
+    values: Vec<R>,
+    panics: Vec<(usize, PanicInfo)>,
+}
+
+impl<R> Results<R> {
+    pub(crate) fn with_capacity(items: usize) -> Self {
+        Self { values: Vec::with_capacity(items), panics: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, value: R) {
+        self.values.push(value);
+    }
+
+    pub(crate) fn push_panic(&mut self, panic: PanicInfo) {
+        self.panics.push((self.values.len() + self.panics.len(), panic));
+    }
+
+    /// Returns the values, or the first panic.
+    pub(crate) fn into_values(self) -> Result<Vec<R>, TaskError> {
+        match self.panics.into_iter().next() {
+            None => Ok(self.values),
+            Some((_, panic)) => Err(TaskError::Panicked(panic)),
+        }
+    }
+
+    /// Returns the result of each item, in order.
+    pub(crate) fn into_each(self) -> impl Iterator<Item = Result<R, PanicInfo>> {
+        let mut panics = self.panics.into_iter().peekable();
+        let mut values = self.values.into_iter();
+        (0..).map_while(move |place| match panics.next_if(|(panicked, _)| *panicked == place) {
+            Some((_, panic)) => Some(Err(panic)),
+            None => values.next().map(Ok),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proc_spawn::call;
+
+    fn panic(message: &'static str) -> PanicInfo {
+        call::catch(|| std::panic::resume_unwind(Box::new(message))).unwrap_err()
+    }
+
+    #[test]
+    fn each_result_is_in_its_place() {
+        let mut results = Results::with_capacity(5);
+        results.push_panic(panic("first"));
+        results.push(1);
+        results.push(2);
+        results.push_panic(panic("fourth"));
+        results.push_panic(panic("last"));
+        let each: Vec<_> =
+            results.into_each().map(|r| r.map_err(|p| p.message().to_owned())).collect();
+        let failed = |message: &str| Err(message.to_owned());
+        assert_eq!(each, [failed("first"), Ok(1), Ok(2), failed("fourth"), failed("last")]);
+    }
+
+    #[test]
+    fn the_first_panic_stands_for_all() {
+        let mut results = Results::with_capacity(2);
+        results.push(1);
+        assert_eq!(Results { values: vec![1], panics: vec![] }.into_values(), Ok(vec![1]));
+        results.push_panic(panic("this one"));
+        results.push_panic(panic("not this one"));
+        let error = results.into_values().unwrap_err();
+        assert_eq!(error.panic().unwrap().message(), "this one");
+    }
+}
