@@ -34,6 +34,7 @@ mod bell;
 mod extents;
 mod giving;
 mod inline;
+mod look;
 mod memory;
 mod window;
 mod words;
@@ -46,5 +47,6 @@ mod killed;
 
 pub(crate) use bell::Bell;
 pub(crate) use giving::{Answered, Lane, Nonsense, Popped, PutError, Task, Watch};
+pub(crate) use look::Look;
 pub(crate) use memory::Port;
 pub(crate) use working::{Order, Working, nanos};

@@ -21,9 +21,8 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use multiproc_core::deadline::Deadline;
-use multiproc_core::spin::Spin;
 
-use crate::lane::Bell;
+use crate::lane::{Bell, Look};
 use crate::shared::Shared;
 
 /// A sleeper looks up so often while tasks are being done: a worker that has lost its mind may have
@@ -85,7 +84,7 @@ impl Duty {
 pub(crate) struct Pump {
     bell: Bell,
     duty: Mutex<Duty>,
-    spin: Spin,
+    look: Look,
 }
 
 impl Pump {
@@ -98,7 +97,7 @@ impl Pump {
             told: Told::Nothing,
             second: None,
         };
-        Ok(Self { bell: Bell::new()?, duty: Mutex::new(duty), spin: Spin::new() })
+        Ok(Self { bell: Bell::new()?, duty: Mutex::new(duty), look: Look::new() })
     }
 
     pub(crate) fn bell(&self) -> &Bell {
@@ -169,7 +168,7 @@ impl<'s> OnDuty<'s> {
                     std::thread::sleep(NAP);
                     continue;
                 }
-                Traffic::Light if shared.pump.spin.until(something) => continue,
+                Traffic::Light if shared.pump.look.until(something) => continue,
                 // Of a stream that has come to a halt, too: its tasks have become longer.
                 Traffic::Light | Traffic::Full | Traffic::Stream => deadline.slice(SLICE),
             };

@@ -395,4 +395,28 @@ mod tests {
         assert!(panic.message().contains("InvalidDigit"), "{panic}");
         assert!(panic.location().unwrap().file().ends_with("call.rs"));
     }
+
+    #[test]
+    fn many_are_encoded_as_they_are_one_by_one() {
+        let values = [vec![1u64, 300], vec![], vec![u64::MAX; 5]];
+        let together: Vec<_> = encode_each(values.iter()).unwrap();
+        for (value, encoded) in values.iter().zip(&together) {
+            assert_eq!(encoded.bytes, encode(value).unwrap().bytes);
+            assert!(encoded.fds.is_empty());
+        }
+    }
+
+    struct Never;
+
+    impl Serialize for Never {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("never"))
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_encoded_is_the_error_of_all() {
+        let error = encode(&Never).unwrap_err();
+        assert_eq!(encode_each([Never, Never].iter()).unwrap_err(), error);
+    }
 }

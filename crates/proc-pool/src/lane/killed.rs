@@ -5,14 +5,13 @@ use core::time::Duration;
 use std::cell::RefCell;
 
 use multiproc_core::deadline::Deadline;
-use multiproc_core::spin::Spin;
 use testkit::{
     Child, End, KillPoint, Limits, Outcome, Report, SharedPage, assert_caught, explore_from_here,
     fork, is_asleep, kill_at_every_instruction, until, watchdog,
 };
 
 use super::hostile::{popped, task};
-use super::{Bell, Lane, Working};
+use super::{Bell, Lane, Look, Working};
 use core::sync::atomic::Ordering::SeqCst;
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -54,7 +53,7 @@ impl Scene {
     /// With so many tasks, of this length.
     fn new(tasks: u64, len: usize) -> Self {
         // What is done for the first time in a process shall not be done in a victim.
-        Spin::new().until(|| true);
+        Look::new().until(|| true);
         let bell = Bell::new().unwrap();
         let (mut lane, port) = Lane::new(&bell).unwrap();
         let mut worker = Working::new(port).unwrap();

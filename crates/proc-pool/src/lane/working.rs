@@ -9,13 +9,13 @@ use std::io;
 
 use multiproc_core::deadline::Deadline;
 use multiproc_core::futex;
-use multiproc_core::spin::Spin;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::arena::{Reader, Side, Writer};
 use super::bell::Bell;
 use super::extents::Extent;
 use super::inline;
+use super::look::Look;
 use super::memory::{Memory, Port};
 use super::words::{ANSWER_INLINE, CLOSED, COUNTS, SLOTS, Shape, TASK_INLINE, Words, slot, tag};
 
@@ -53,7 +53,7 @@ pub(crate) struct Working {
     answered: u32,
     /// Parts of answers that the pool may still have to read, with the number of the answer.
     parts: VecDeque<(u32, Extent)>,
-    spin: Spin,
+    look: Look,
 }
 
 impl Working {
@@ -68,7 +68,7 @@ impl Working {
             next: 0,
             answered: 0,
             parts: VecDeque::new(),
-            spin: Spin::new(),
+            look: Look::new(),
         })
     }
 
@@ -153,7 +153,7 @@ impl Working {
         let Words { pool, worker, .. } = self.words();
         let (put, asleep) = (&pool.0.put, &worker.0.asleep);
         // Acquire: as in `next`.
-        if self.spin.until(|| put.load(Acquire) != seen) {
+        if self.look.until(|| put.load(Acquire) != seen) {
             return;
         }
         // SeqCst, both: pair with the fence in `Lane::wake`.
