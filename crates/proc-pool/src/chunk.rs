@@ -8,6 +8,7 @@ use proc_spawn::Args;
 use proc_spawn::call::{self, Encoded, Entry, Fault};
 use serde::Serialize;
 
+use crate::bulk::Decoded;
 use crate::results::Results;
 
 /// The entry that calls a function on each item of a chunk.
@@ -29,11 +30,11 @@ pub(crate) fn each<A, R>(items: Vec<A>, mut f: impl FnMut(A) -> R) -> Results<R>
     results
 }
 
-impl<A: Args, R: Serialize> Entry for Each<A, R> {
+impl<A: Args, R: Serialize + 'static> Entry for Each<A, R> {
     type Fn = A::Fn<R>;
 
     fn call(f: A::Fn<R>, bytes: Cow<'_, [u8]>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
-        let items: Vec<A> = call::decode(&bytes, fds).map_err(Fault::rejected)?;
+        let Decoded(items): Decoded<A> = call::decode(&bytes, fds).map_err(Fault::rejected)?;
         drop(bytes);
         let results = each(items, |args| args.call(f));
         call::encode(&results).map_err(Fault::unencodable)

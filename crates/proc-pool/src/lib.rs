@@ -116,6 +116,7 @@ mod admission;
 mod batch;
 
 mod builder;
+mod bulk;
 mod calls;
 mod chunk;
 mod cut;

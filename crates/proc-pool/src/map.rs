@@ -79,7 +79,7 @@ struct Rows<R> {
     failed: Option<TaskError>,
 }
 
-impl<R: DeserializeOwned> Rows<R> {
+impl<R: DeserializeOwned + 'static> Rows<R> {
     fn new(items: usize) -> Self {
         let values = Vec::with_capacity(items);
         Self { values, early: VecDeque::new(), next: 0, arrived: 0, failed: None }
@@ -269,7 +269,7 @@ where
 /// Decodes an answer, and returns its values if there is no error among them.
 fn each_ok<T, E>(answer: Told<Results<Result<T, E>>>) -> Result<Vec<T>, TryMapError<E>>
 where
-    Result<T, E>: DeserializeOwned,
+    Result<T, E>: DeserializeOwned + 'static,
 {
     let results = answer.and_then(Raw::decode)?;
     let result = |result: Result<Result<T, E>, _>| match result {

@@ -9,6 +9,7 @@ use proc_spawn::call::Call;
 use serde::Serialize;
 
 use crate::batch::Batch;
+use crate::bulk::Run;
 use crate::chunk::Each;
 use crate::cut::Cut;
 use crate::engine::{Engine, Raw, Told, Where};
@@ -40,7 +41,7 @@ impl Processes {
     }
 
     /// Hands over chunks, for a call that takes them.
-    pub(crate) fn chunks<A: Serialize, R: Send + 'static>(
+    pub(crate) fn chunks<A: Serialize + 'static, R: Send + 'static>(
         &self,
         call: Call,
         chunks: &Cut<A>,
@@ -48,7 +49,8 @@ impl Processes {
         rules: Rules,
         batch: &Arc<Batch<R>>,
     ) -> Result<Range<u64>, SubmitError> {
-        let args = job::Args::encode_each(chunks.slices())?;
+        let runs: Vec<Run<'_, A>> = chunks.slices().map(Run).collect();
+        let args = job::Args::encode_each(runs.iter())?;
         batch.note_sent(args.len(), args.iter().map(job::Args::len).sum());
         let sink: Arc<dyn Sink> = Arc::<Batch<R>>::clone(batch);
         self.0.submit_many(call, args, first, rules, &sink)

@@ -1,15 +1,22 @@
 //! What comes back for the items of a chunk.
 
 use proc_spawn::PanicInfo;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::bulk;
 use crate::error::TaskError;
 
 /// The results of a chunk, and the panics in which some of its items ended, by their places.
 ///
 /// Not a `Result` for each item: one that can hold a panic is many times as large as most results.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "R: Serialize + 'static",
+    deserialize = "R: DeserializeOwned + 'static"
+))]
 pub(crate) struct Results<R> {
+    #[serde(with = "bulk::field")]
     values: Vec<R>,
     panics: Vec<(usize, PanicInfo)>,
 }

@@ -13,6 +13,7 @@ use proc_spawn::{Args, FnPointer, SpawnError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bulk::Decoded;
 use crate::chunk;
 
 thread_local! {
@@ -92,11 +93,11 @@ impl<S: 'static, T: DeserializeOwned, R: Serialize> Entry for One<S, T, R> {
 /// The entry that calls a function with the state and each item of a chunk.
 pub(super) struct Each<S, T, R>(PhantomData<fn(S, T) -> R>);
 
-impl<S: 'static, T: DeserializeOwned, R: Serialize> Entry for Each<S, T, R> {
+impl<S: 'static, T: DeserializeOwned + 'static, R: Serialize + 'static> Entry for Each<S, T, R> {
     type Fn = StateFn<S, T, R>;
 
     fn call(f: Self::Fn, bytes: Cow<'_, [u8]>, fds: Vec<OwnedFd>) -> Result<Encoded, Fault> {
-        let items: Vec<T> = call::decode(&bytes, fds).map_err(Fault::rejected)?;
+        let Decoded(items): Decoded<T> = call::decode(&bytes, fds).map_err(Fault::rejected)?;
         drop(bytes);
         let results = with_state(|state| chunk::each(items, |item| f.0(state, item)))?;
         call::encode(&results).map_err(Fault::unencodable)
