@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// About how many double kills in each row that has any; 0 for all
     #[arg(long, default_value_t = 1500)]
     pairs: usize,
-    /// How many rows at once; the number of CPUs, if not given
+    /// How many rows at once; twice the number of CPUs, if not given, for half of them wait
     #[arg(long)]
     jobs: Option<usize>,
     /// Names the rows and does nothing
@@ -56,8 +56,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let start = Instant::now();
-    let jobs = arguments.jobs.or_else(|| thread::available_parallelism().ok().map(Into::into));
-    let verdicts = run_all(&rows, arguments, jobs.unwrap_or(1).max(1))?;
+    let cpus = || thread::available_parallelism().map_or(1, Into::into);
+    let jobs = arguments.jobs.unwrap_or_else(|| 2 * cpus()).max(1);
+    let verdicts = run_all(&rows, arguments, jobs)?;
     let strides: Vec<usize> = rows.iter().map(|(_, row)| arguments.plan(row).stride).collect();
     table::print(&rows, &strides, &verdicts, start.elapsed());
     let bad = rows.iter().zip(&verdicts).filter(|((_, row), verdict)| !verdict.is_as_wanted(row));

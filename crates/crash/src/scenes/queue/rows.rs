@@ -114,5 +114,6 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Sender::force_send", "full", |plan| force(&FORCED, 0, plan)),
     row("Sender::force_send", "full, two senders asleep", |plan| force(&FORCED, 2, plan)),
-    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan)),
+    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan))
+        .every(3),
 ];
