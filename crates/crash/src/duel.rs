@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     enough: u64,
 }
 
+/// How many kills the control is given until it hangs, which it does at one in some hundred.
+const LONGEST: u64 = 20_000;
+
 /// How long the survivors are given before they count as hanging.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -128,9 +131,10 @@ impl Seen {
         self.changes += (0..CREW).map(|member| page[COUNT + 16 * member].load(SeqCst)).sum::<u64>();
     }
 
-    fn after<L: Lock>(kills: u64, enough: u64) -> Self {
+    /// Goes on until so many kills or hangs, and if `longest` says so, until there is a hang.
+    fn after<L: Lock>(kills: u64, enough: u64, longest: u64) -> Self {
         let (mut seen, mut random, start) = (Self::default(), Random::default(), Instant::now());
-        while seen.kills < kills && seen.hangs < enough {
+        while seen.kills < kills && seen.hangs < enough || seen.hangs == 0 && seen.kills < longest {
             seen.round::<L>(&mut random);
         }
         seen.seconds = start.elapsed().as_secs_f64();
@@ -141,8 +145,8 @@ impl Seen {
 /// Kills, and prints what came of it.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     multiproc_core::deadline::without_slices();
-    let ours = Seen::after::<Mutex<u64>>(arguments.count, u64::MAX);
-    let control = Seen::after::<Robust>(arguments.count, arguments.enough);
+    let ours = Seen::after::<Mutex<u64>>(arguments.count, u64::MAX, 0);
+    let control = Seen::after::<Robust>(arguments.count, arguments.enough, LONGEST);
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     table.set_header(["lock", "kills", "while one slept", "changes", "hangs", "s"]);
