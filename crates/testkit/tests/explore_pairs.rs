@@ -24,6 +24,7 @@ fn each_place_of_the_first_is_followed_by_all_places_of_the_second() {
     let _dog = watchdog(LIMIT);
     let mut states = std::collections::BTreeSet::new();
     let mut firsts = std::collections::BTreeSet::new();
+    let mut seconds = std::collections::BTreeSet::new();
     let report = kill_pairs(
         limits(),
         limits(),
@@ -35,11 +36,14 @@ fn each_place_of_the_first_is_followed_by_all_places_of_the_second() {
             assert!(page[0].load(SeqCst) == 1 || page[1].load(SeqCst) == page[2].load(SeqCst));
             assert!(!second.finished || page[1].load(SeqCst) == 7, "{second}");
             firsts.insert(first.instruction);
+            seconds.insert(second.instruction);
             states.insert((first.finished, second.finished));
         },
     );
     assert_eq!((report.firsts, states.len()), (firsts.len(), 4), "{report}");
-    assert_eq!(report.pairs, report.firsts * report.firsts, "both do the same: {report}");
+    // Not the same number of both: the compiler may build the call in one closure another way.
+    assert!(seconds.len() > 10, "{report}");
+    assert_eq!(report.pairs, report.firsts * seconds.len(), "{report}");
 }
 
 #[test]
