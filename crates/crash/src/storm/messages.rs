@@ -8,7 +8,6 @@ use super::{Account, Kind};
 use faces::{Bytes, Face, Numbers, Single};
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::time::Duration;
 use testkit::SharedPage;
 
 pub(crate) const KINDS: &[Kind] = &[
@@ -77,9 +76,7 @@ impl<F: Face> Line<F> {
             batch.clear();
             batch.extend((next..end).map(|number| message(producer, number)));
             if batch.is_empty() {
-                // To end by itself would be a fault: only a kill ends a worker before the stop.
-                std::thread::sleep(Duration::from_millis(1));
-                continue;
+                return;
             }
             intended.store(end, SeqCst);
             while next < end {

@@ -15,7 +15,7 @@ const HANG: Duration = Duration::from_secs(15);
 pub(crate) trait Station {
     /// How many processes work here.
     fn crew(&self) -> usize;
-    /// What one of them does until it is told to stop.
+    /// What one of them does until it is told to stop, or there is no more to do.
     fn work(&self, member: usize);
     /// One of them is killed as soon as this returns.
     fn is_about_to_be_killed(&self, _member: usize) {}
@@ -59,7 +59,7 @@ impl Weather {
         while start.elapsed() < lasts && !station.is_exhausted() {
             std::thread::sleep(CALM.mul_f64(self.random.fraction()));
             self.longest_pause = self.longest_pause.max(watch.look(station.progress()));
-            bury(&mut dying, |member| {
+            bury(station, &mut dying, |member| {
                 station.was_killed(member);
                 at_work[member] = Some(begin(member));
             });
@@ -74,7 +74,7 @@ impl Weather {
         }
         // Those who are left may need them to come to an end.
         while !dying.is_empty() {
-            bury(&mut dying, |member| {
+            bury(station, &mut dying, |member| {
                 station.was_killed(member);
                 at_work[member] = Some(begin(member));
             });
@@ -86,10 +86,12 @@ impl Weather {
 }
 
 /// Takes those out who are gone by now.
-fn bury(dying: &mut Vec<(usize, Child)>, mut gone: impl FnMut(usize)) {
+fn bury(station: &dyn Station, dying: &mut Vec<(usize, Child)>, mut gone: impl FnMut(usize)) {
     dying.retain_mut(|(member, child)| match child.try_wait() {
         Some(outcome) => {
-            demand!(outcome == Outcome::Signaled(9), Corrupt, "a worker {outcome}");
+            // It may have come to its end before the kill came.
+            let is_done = outcome == Outcome::Exited(0) && station.is_exhausted();
+            demand!(is_done || outcome == Outcome::Signaled(9), Corrupt, "a worker {outcome}");
             gone(*member);
             false
         }
