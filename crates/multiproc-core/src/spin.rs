@@ -4,6 +4,8 @@
 //! tenth of one; on a single core every look before the sleep is wasted. So the spin is bounded by
 //! time, learns from success, is skipped where there is one CPU, and ends in two yields, which let a
 //! preempted peer run when there are more processes than cores.
+//!
+//! [`Spin`] learns how long to look, [`Look`] how often.
 
 #![allow(unsafe_code, reason = "asks libc for the number of CPUs")]
 
@@ -43,7 +45,7 @@ impl Spin {
             return ready();
         }
         let nanos = self.nanos.load(Ordering::Relaxed);
-        let found = look(nanos, &mut ready);
+        let found = look_for(nanos, &mut ready);
         // What came with a yield came because we stopped looking: the peer needed our CPU.
         let next = if found { nanos * 2 } else { nanos / 2 };
         self.nanos.store(next.clamp(LEAST, MOST), Ordering::Relaxed);
@@ -51,7 +53,51 @@ impl Spin {
     }
 }
 
-fn look(nanos: u32, ready: &mut impl FnMut() -> bool) -> bool {
+/// After so many looks in vain in a row only one in so many is taken.
+const SELDOM: u32 = 16;
+
+/// Looks of one length that become rare when they are in vain: one for each thing that a process waits for.
+///
+/// For answers that take a few microseconds when both sides look, after phases in which none came for long:
+/// a [`Spin`] that was shortened ends before any such answer, and would not find its way back.
+#[derive(Debug)]
+pub struct Look {
+    /// Looks in vain since the last that found something. Process-local, and only a hint: Relaxed.
+    misses: AtomicU32,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Look {
+    /// Starts with looks as often as it is asked.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { misses: AtomicU32::new(0) }
+    }
+
+    /// Looks until `ready` or until it is time to sleep; says which.
+    pub fn until(&self, ready: impl FnMut() -> bool) -> bool {
+        self.until_with(several_cpus(), ready)
+    }
+
+    fn until_with(&self, several_cpus: bool, mut ready: impl FnMut() -> bool) -> bool {
+        let misses = self.misses.load(Ordering::Relaxed);
+        if !several_cpus || misses >= SELDOM && !misses.is_multiple_of(SELDOM) {
+            self.misses.store(misses.wrapping_add(1).max(SELDOM), Ordering::Relaxed);
+            return ready();
+        }
+        let found = look_for(MOST, &mut ready);
+        self.misses.store(if found { 0 } else { misses.wrapping_add(1) }, Ordering::Relaxed);
+        // As in `Spin::until`: what comes with a yield is no reason to look.
+        found || yields(&mut ready)
+    }
+}
+
+fn look_for(nanos: u32, ready: &mut impl FnMut() -> bool) -> bool {
     // A line that is hammered comes later: back off up to 32 pauses, about a microsecond.
     let start = now();
     let mut pauses = 1;
@@ -116,5 +162,30 @@ mod tests {
             assert!(spin.until(|| true));
         }
         assert_eq!(spin.nanos.load(Ordering::Relaxed), MOST);
+    }
+
+    #[test]
+    fn looks_in_vain_become_seldom_and_one_that_finds_something_brings_them_back() {
+        let look = Look::new();
+        let tries = |waits: u32| {
+            let mut looks = 0;
+            for _ in 0..waits {
+                let mut asked = 0;
+                look.until_with(true, || {
+                    asked += 1;
+                    false
+                });
+                // One that does not look asks once.
+                looks += u32::from(asked > 1);
+            }
+            looks
+        };
+        assert_eq!(tries(SELDOM), SELDOM);
+        let seldom = tries(10 * SELDOM);
+        assert!((9..=11).contains(&seldom), "{seldom}");
+        look.misses.store(0, Ordering::Relaxed);
+        assert_eq!(tries(3), 3);
+        assert!(look.until_with(true, || true));
+        assert_eq!(look.misses.load(Ordering::Relaxed), 0);
     }
 }

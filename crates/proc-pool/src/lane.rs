@@ -34,7 +34,7 @@ mod bell;
 mod extents;
 mod giving;
 mod inline;
-mod look;
+mod mapped;
 mod memory;
 mod window;
 mod words;
@@ -47,6 +47,5 @@ mod killed;
 
 pub(crate) use bell::Bell;
 pub(crate) use giving::{Answered, Lane, Nonsense, Popped, PutError, Task, Watch};
-pub(crate) use look::Look;
 pub(crate) use memory::Port;
 pub(crate) use working::{Order, Working, nanos};

@@ -21,8 +21,9 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use multiproc_core::deadline::Deadline;
+use multiproc_core::spin::Look;
 
-use crate::lane::{Bell, Look};
+use crate::lane::Bell;
 use crate::shared::Shared;
 
 /// A sleeper looks up so often while tasks are being done: a worker that has lost its mind may have

@@ -19,50 +19,25 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::fence;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use multiproc_core::deadline::Deadline;
 use multiproc_core::futex;
-use multiproc_core::header::{Item, Spec};
-use multiproc_core::segment::{self, Opened, Place, Segment};
+use serde::{Deserialize, Serialize};
 
+use super::mapped::Mapped;
 use super::words::BellWords;
 
-const KIND: &str = "pool bell";
-
 /// A handle of the bell, in the pool or in a worker.
-#[derive(Clone, Debug)]
-pub(crate) struct Bell {
-    segment: Arc<Segment>,
-    fd: Arc<OwnedFd>,
-}
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bell(Mapped<BellWords>);
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Self> {
-        let spec = Spec { kind: KIND, item: Item::named(KIND), capacity: 1, detail: 0 };
-        let bytes = size_of::<BellWords>();
-        Ok(Self::from_opened(segment::create(Place::Anonymous(KIND), &spec, bytes, |_| ())?))
-    }
-
-    fn from_opened(opened: Opened) -> Self {
-        Self { segment: opened.segment, fd: opened.fd }
-    }
-
-    fn fd(&self) -> &Arc<OwnedFd> {
-        &self.fd
-    }
-
-    fn attach(fd: Arc<OwnedFd>) -> io::Result<Self> {
-        let opened = segment::attach(fd, KIND, Item::named(KIND))?;
-        if opened.segment.body_bytes() < size_of::<BellWords>() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too short for a bell"));
-        }
-        Ok(Self::from_opened(opened))
+        Mapped::new().map(Self)
     }
 
     fn words(&self) -> &BellWords {
-        self.segment.get(0)
+        self.0.words()
     }
 
     /// Wakes the sleeper, if there is one. What it is to see was stored before, sequentially consistent.
@@ -113,5 +88,3 @@ impl Bell {
         [rings, asleep]
     }
 }
-
-multiproc_core::travels!([] Bell);

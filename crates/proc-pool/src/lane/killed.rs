@@ -5,13 +5,14 @@ use core::time::Duration;
 use std::cell::RefCell;
 
 use multiproc_core::deadline::Deadline;
+use multiproc_core::spin::Look;
 use testkit::{
     Child, End, KillPoint, Limits, Outcome, Report, SharedPage, assert_caught, explore_from_here,
     fork, is_asleep, kill_at_every_instruction, until, watchdog,
 };
 
 use super::hostile::{popped, task};
-use super::{Bell, Lane, Look, Working};
+use super::{Bell, Lane, Working};
 use core::sync::atomic::Ordering::SeqCst;
 
 const WAIT: Duration = Duration::from_secs(10);

@@ -4,53 +4,15 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use multiproc_core::header::{Item, Spec};
-use multiproc_core::segment::{self, Opened, Place, Segment};
 use serde::{Deserialize, Serialize};
 
 use super::arena;
 use super::bell::Bell;
+use super::mapped::Mapped;
 use super::words::Words;
 
-const KIND: &str = "pool lane";
-
 /// The slots and words of a lane, mapped.
-#[derive(Clone, Debug)]
-pub(super) struct Memory {
-    segment: Arc<Segment>,
-    fd: Arc<OwnedFd>,
-}
-
-impl Memory {
-    pub(super) fn new() -> io::Result<Self> {
-        let spec = Spec { kind: KIND, item: Item::named(KIND), capacity: 1, detail: 0 };
-        let bytes = size_of::<Words>();
-        Ok(Self::from_opened(segment::create(Place::Anonymous(KIND), &spec, bytes, |_| ())?))
-    }
-
-    fn from_opened(opened: Opened) -> Self {
-        Self { segment: opened.segment, fd: opened.fd }
-    }
-
-    fn fd(&self) -> &Arc<OwnedFd> {
-        &self.fd
-    }
-
-    fn attach(fd: Arc<OwnedFd>) -> io::Result<Self> {
-        let opened = segment::attach(fd, KIND, Item::named(KIND))?;
-        if opened.segment.body_bytes() < size_of::<Words>() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too short for a lane"));
-        }
-        Ok(Self::from_opened(opened))
-    }
-
-    #[inline]
-    pub(super) fn words(&self) -> &Words {
-        self.segment.get(0)
-    }
-}
-
-multiproc_core::travels!([] Memory);
+pub(super) type Memory = Mapped<Words>;
 
 /// A descriptor that travels as it is.
 #[derive(Clone, Debug)]

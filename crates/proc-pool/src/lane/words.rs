@@ -9,6 +9,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use multiproc_core::segment::Plain;
 
+use super::mapped::Kind;
+
 /// How many tasks a worker may have that are not answered.
 pub(crate) const SLOTS: usize = 512;
 /// Arguments up to this length lie in the slot itself.
@@ -150,6 +152,10 @@ const _: () = assert!(SLOTS.is_power_of_two());
 // SAFETY: atomics only; every value of each is a state of the protocol, or is reduced to one.
 unsafe impl Plain for Words {}
 
+impl Kind for Words {
+    const NAME: &'static str = "pool lane";
+}
+
 /// The bell's words.
 ///
 /// | word | who may change it | to what |
@@ -169,6 +175,10 @@ const _: () = assert!(size_of::<BellWords>() == 128);
 
 // SAFETY: atomics only; every value of each is a state of the protocol.
 unsafe impl Plain for BellWords {}
+
+impl Kind for BellWords {
+    const NAME: &'static str = "pool bell";
+}
 
 /// Returns the slot of a ticket, or of a count of answers.
 pub(super) fn slot(number: u64) -> usize {

@@ -9,13 +9,13 @@ use std::io;
 
 use multiproc_core::deadline::Deadline;
 use multiproc_core::futex;
+use multiproc_core::spin::Look;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::arena::{Reader, Side, Writer};
 use super::bell::Bell;
 use super::extents::Extent;
 use super::inline;
-use super::look::Look;
 use super::memory::{Memory, Port};
 use super::words::{ANSWER_INLINE, CLOSED, COUNTS, SLOTS, Shape, TASK_INLINE, Words, slot, tag};
 
