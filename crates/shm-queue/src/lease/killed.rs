@@ -346,38 +346,22 @@ fn woken<Q: Queue>() -> Report {
 fn woken_by_a_death<Q: Queue>() -> Report {
     let limits = Limits {
         on_sleep: Some(Box::new(|scene: &Scene<Q>| {
-            let holder = scene.others.borrow_mut().remove(0);
             scene.set(OTHERS_END);
-            holder.kill();
-            assert_eq!(holder.wait(), Outcome::Signaled(9));
+            scene.kill_the_holder();
         })),
         ..thin(13)
     };
     kill_at_every_instruction(
         limits,
-        || {
-            let scene = Scene::<Q>::with(4, [10]);
-            let holder = fork(|| {
-                scene.queue.lease(|_, _| {
-                    scene.set(88);
-                    loop {
-                        std::thread::park();
-                    }
-                });
-            });
-            until(WAIT, "the lease", || scene.word(88) == 1);
-            scene.others.borrow_mut().push(holder);
-            scene
-        },
+        Scene::<Q>::with_a_holder,
         |scene| {
             scene.begin();
             scene.work(|| (), true);
         },
         |scene, point| {
-            if let Some(holder) = scene.others.take().pop() {
+            if !scene.others.borrow().is_empty() {
                 assert_eq!(scene.word(OTHERS_END), 0, "{point}");
-                holder.kill();
-                assert_eq!(holder.wait(), Outcome::Signaled(9));
+                scene.kill_the_holder();
             }
             scene.drain();
             scene.judge(10);

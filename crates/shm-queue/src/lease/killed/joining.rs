@@ -60,7 +60,7 @@ fn hears_first() -> Report {
                 until(WAIT, "its stop", || !is_asleep(receiver.pid()));
                 receiver.signal(SIGCONT);
                 until(WAIT, "its sleep", || is_asleep(receiver.pid()));
-                kill_the_holder(scene);
+                scene.kill_the_holder();
                 scene.others.borrow_mut().push(receiver);
             }
         })),
@@ -70,37 +70,18 @@ fn hears_first() -> Report {
     let limits = if FAULT.get().is_some() { Limits { stride: 5, ..limits } } else { limits };
     kill_at_every_instruction(
         limits,
-        || {
-            let scene = Scene::<Numbers>::with(4, [10]);
-            let holder = fork(|| {
-                scene.queue.lease(|_, _| {
-                    scene.set(88);
-                    loop {
-                        std::thread::park();
-                    }
-                });
-            });
-            until(WAIT, "the lease", || scene.word(88) == 1);
-            scene.others.borrow_mut().push(holder);
-            scene
-        },
+        Scene::<Numbers>::with_a_holder,
         |scene| {
             explore_from_here();
             scene.queue.join();
         },
         |scene, point| {
             if scene.word(OTHERS_END) == 0 {
-                kill_the_holder(&scene);
+                scene.kill_the_holder();
             }
             scene.others_end_well(point);
         },
     )
-}
-
-fn kill_the_holder(scene: &Scene<Numbers>) {
-    let holder = scene.others.borrow_mut().remove(0);
-    holder.kill();
-    assert_eq!(holder.wait(), Outcome::Signaled(9));
 }
 
 #[test]

@@ -134,6 +134,28 @@ impl<Q: Queue> Scene<Q> {
         Self { queue, page: SharedPage::new(90), others: RefCell::default() }
     }
 
+    /// One message, and the first of the others has it, until it is killed.
+    pub(super) fn with_a_holder() -> Self {
+        let scene = Self::with(4, [10]);
+        let holder = fork(|| {
+            scene.queue.lease(|_, _| {
+                scene.set(88);
+                loop {
+                    std::thread::park();
+                }
+            });
+        });
+        until(WAIT, "the lease", || scene.word(88) == 1);
+        scene.others.borrow_mut().push(holder);
+        scene
+    }
+
+    pub(super) fn kill_the_holder(&self) {
+        let holder = self.others.borrow_mut().remove(0);
+        holder.kill();
+        assert_eq!(holder.wait(), Outcome::Signaled(9));
+    }
+
     pub(super) fn word(&self, at: usize) -> u64 {
         self.page[at].load(SeqCst)
     }
