@@ -121,18 +121,17 @@ fn settings_hold_as_elsewhere() {
             std::env::current_dir().unwrap(),
         )
     };
-    let nice = rustix::process::getpriority_process(None).unwrap() + 2;
     let process = server()
         .env("COLOUR", "green")
         .env_remove("PATH")
         .open_files(77)
-        .nice(nice)
+        .nice(19)
         .current_dir("/")
         .stdout(Stdio::captured())
         .spawn((), seen)
         .unwrap();
     let printed = process.captured_stdout().unwrap().clone();
-    assert_eq!(process.join().unwrap(), (Some("green".into()), None, Some(77), nice, "/".into()));
+    assert_eq!(process.join().unwrap(), (Some("green".into()), None, Some(77), 19, "/".into()));
     assert_eq!(printed.tail(100).unwrap(), b"printed\n");
     let refused = server().current_dir("/nowhere").spawn((), || ());
     assert!(matches!(refused, Err(proc_spawn::SpawnError::Setting(_))), "{refused:?}");
