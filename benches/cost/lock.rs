@@ -1,13 +1,16 @@
 //! Mutexes: alone, and wanted by several.
 
-use crate::critical::{Exclusive, forks, processes, stay, threads};
+use crate::critical::{Exclusive, add_one, forks, processes, stay, threads};
 use crate::{libc_sync, python};
 use multiproc::Mutex;
 use multiproc::lock::ReentrantMutex;
 use multiproc_benches::{Axis, Kind, Place, Suite};
+use multiproc_core::lock::section::SectionLock;
+use multiproc_core::spin::Spin;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 impl Exclusive for Mutex<u64> {
     fn enter(&self, nanos: u64) -> u64 {
@@ -30,6 +33,18 @@ impl Exclusive for Reentrant {
         number.set(before + 1);
         stay(nanos);
         before
+    }
+}
+
+/// The lock inside queues and semaphores, for one process: it says nothing of a dead owner.
+#[derive(Clone, Default)]
+struct Internal(Arc<(SectionLock, Spin, AtomicU64)>);
+
+impl Exclusive for Internal {
+    fn enter(&self, nanos: u64) -> u64 {
+        let (lock, spin, number) = &*self.0;
+        let _section = black_box(lock).lock(spin);
+        add_one(number, nanos)
     }
 }
 
@@ -76,6 +91,9 @@ fn row(suite: &mut Suite, what: &str, workers: usize, nanos: u64) {
         row = row.with(Kind::Ours, "proc-lock, reentrant", move || {
             let lock = ReentrantMutex::new(0u64).map_err(|error| error.to_string())?;
             processes(place, workers, nanos, Reentrant(lock))
+        });
+        row = row.with(Kind::Ours, "multiproc-core, internal", move || {
+            forks(place, workers, nanos, Internal::default())
         });
     }
     row = row

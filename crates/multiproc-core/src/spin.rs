@@ -15,15 +15,20 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The longest spin, about half of what a sleep and a wake across cores cost.
 const MOST: u32 = 20_000;
-/// The shortest spin, about the cost of one system call: enough to learn that spinning pays again.
+/// The shortest spin, about the cost of one system call: enough to learn that what comes at once comes again.
 const LEAST: u32 = 500;
+/// So often in a row a spin may be in vain before one is of the longest kind: what comes after a few
+/// microseconds would never be seen by short ones. On one core that adds a hundredth to a round trip.
+const EXPLORES: u32 = 512;
 const YIELDS: usize = 2;
 
 /// A spin length that adapts: one for each thing that a process waits for.
 #[derive(Debug)]
 pub struct Spin {
-    // Process-local, and only a hint: a lost update costs nothing, so Relaxed everywhere.
+    // Process-local, and only hints: a lost update costs nothing, so Relaxed everywhere.
     nanos: AtomicU32,
+    /// Spins in vain since the last that found something.
+    misses: AtomicU32,
 }
 
 impl Default for Spin {
@@ -36,7 +41,7 @@ impl Spin {
     /// Starts with a medium length.
     #[must_use]
     pub const fn new() -> Self {
-        Self { nanos: AtomicU32::new(5_000) }
+        Self { nanos: AtomicU32::new(5_000), misses: AtomicU32::new(0) }
     }
 
     /// Looks until `ready` or until it is time to sleep; says which.
@@ -44,11 +49,16 @@ impl Spin {
         if !several_cpus() {
             return ready();
         }
-        let nanos = self.nanos.load(Ordering::Relaxed);
+        let misses = self.misses.load(Ordering::Relaxed);
+        let explores = misses % EXPLORES == EXPLORES - 1;
+        let usual = self.nanos.load(Ordering::Relaxed);
+        let nanos = if explores { MOST } else { usual };
         let found = look_for(nanos, &mut ready);
         // What came with a yield came because we stopped looking: the peer needed our CPU.
-        let next = if found { nanos * 2 } else { nanos / 2 };
+        let (next, misses) =
+            if found { (nanos * 2, 0) } else { (usual / 2, misses.wrapping_add(1)) };
         self.nanos.store(next.clamp(LEAST, MOST), Ordering::Relaxed);
+        self.misses.store(misses, Ordering::Relaxed);
         found || yields(&mut ready)
     }
 }
@@ -59,7 +69,7 @@ const SELDOM: u32 = 16;
 /// Looks of one length that become rare when they are in vain: one for each thing that a process waits for.
 ///
 /// For answers that take a few microseconds when both sides look, after phases in which none came for long:
-/// a [`Spin`] that was shortened ends before any such answer, and would not find its way back.
+/// a [`Spin`] that was shortened ends before any such answer, and finds its way back much later.
 #[derive(Debug)]
 pub struct Look {
     /// Looks in vain since the last that found something. Process-local, and only a hint: Relaxed.
@@ -162,6 +172,27 @@ mod tests {
             assert!(spin.until(|| true));
         }
         assert_eq!(spin.nanos.load(Ordering::Relaxed), MOST);
+    }
+
+    #[test]
+    fn what_takes_longer_than_the_shortest_spin_is_found_again() {
+        if !several_cpus() {
+            return;
+        }
+        let spin = Spin::new();
+        let waits = |count: u32, asks: u32| {
+            (0..count).any(|_| {
+                let mut asked = 0;
+                spin.until(|| {
+                    asked += 1;
+                    asked >= asks
+                });
+                spin.nanos.load(Ordering::Relaxed) == MOST
+            })
+        };
+        assert!(!waits(100, u32::MAX));
+        // A short spin asks about six times, and a long one twenty times at least, unless it is interrupted.
+        assert!(waits(20 * EXPLORES, 13));
     }
 
     #[test]
