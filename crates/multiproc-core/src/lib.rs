@@ -20,6 +20,7 @@ pub mod lock;
 mod memfd;
 pub mod packet;
 pub mod place;
+pub mod prefetch;
 pub mod presence;
 mod robust;
 pub mod segment;

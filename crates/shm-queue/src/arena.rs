@@ -16,7 +16,9 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::memory::Memory;
+use multiproc_core::prefetch;
+
+use crate::memory::{Memory, ahead};
 #[cfg(feature = "serde")]
 use crate::shape::Values;
 use crate::shape::{Bytes, Contents, UNIT};
@@ -164,6 +166,19 @@ impl<C: Variable> Memory<C> {
         // SAFETY: the bytes up to here were written just now, and the capacity was checked.
         unsafe { buffer.set_len(len) };
         Ok(())
+    }
+
+    /// Asks for what will be read soon, of the `len` messages that are there from `index` on, of which the
+    /// first is of this extent.
+    pub(crate) fn prefetch_both(&self, index: u32, len: u32, extent: Extent) {
+        self.prefetch(index, len);
+        let ahead = ahead(extent.len());
+        if len > ahead {
+            let next = self.cut(self.extent(index.wrapping_add(ahead)));
+            if let Some(at) = self.part(next) {
+                prefetch::read(at.as_ptr(), next.len());
+            }
+        }
     }
 
     /// Returns the length of the message with this index, or what it says there.

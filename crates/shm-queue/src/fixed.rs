@@ -308,8 +308,11 @@ impl<T: Item> Receiver<T> {
 
     #[inline]
     fn take(&self, patience: Patience) -> Result<T, Stop> {
-        let read = |memory: &Memory<_>, index| Ok(memory.read(index));
-        self.end.take(patience, read).map(|Ok(message): Result<T, Infallible>| message)
+        let read = |memory: &Memory<_>, index, len| {
+            memory.prefetch(index, len);
+            Ok((memory.read(index), 1))
+        };
+        self.end.take_some(patience, read).map(|Ok(message): Result<T, Infallible>| message)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Two cores that hand over each message singly pay for the way of a cache line between them every
 //! time. When messages come in a stream, somebody who found an empty queue and then one message does
-//! better to leave the line alone for half a microsecond: meanwhile the other end adds a dozen. When
+//! better to leave the line alone for half a microsecond: meanwhile the other end adds a dozen. So does
+//! somebody who is about as fast as the other end, and finds a few more each time. When
 //! they come one by one (question and answer), that would only be late. So it is tried now and then,
 //! and done as long as it brings something.
 
@@ -19,6 +20,8 @@ const TRY_EVERY: u32 = 32;
 const CREDIT: u32 = 64;
 /// A pause has paid when so many messages, or places, came in it.
 const PAYS: u32 = 3;
+/// Where pauses pay, fewer than these are worth one: the line is not read for every other message.
+const FEW: u32 = 32;
 
 /// What a process has learnt of the other end's pace. Hints only: lost updates cost nothing.
 #[derive(Debug, Default)]
@@ -36,6 +39,12 @@ impl Pace {
         let waits = self.waits.load(Relaxed).wrapping_add(1);
         self.waits.store(waits, Relaxed);
         waits.is_multiple_of(TRY_EVERY)
+    }
+
+    /// Says whether to pause when a look at the other end, of a queue of this `capacity`, has shown `new`
+    /// messages or places more.
+    pub(crate) fn wants_more(&self, new: u32, capacity: u32) -> bool {
+        new < FEW.min(capacity / 4) && self.credit.load(Relaxed) > 0
     }
 
     /// Pauses, and asks what `came` meanwhile.
@@ -60,6 +69,15 @@ mod tests {
     #[test]
     fn one_by_one_it_is_only_tried() {
         assert_eq!(pauses(&Pace::default(), 10 * TRY_EVERY, 1), 10);
+    }
+
+    #[test]
+    fn few_are_worth_a_pause_where_pauses_pay() {
+        let pace = Pace::default();
+        assert!(!pace.wants_more(1, 1024));
+        assert!(pauses(&pace, 1_000, 20) > 960);
+        assert!(pace.wants_more(FEW - 1, 1024) && !pace.wants_more(FEW, 1024));
+        assert!(!pace.wants_more(2, 8), "of so small a queue that is not few");
     }
 
     #[test]

@@ -197,10 +197,20 @@ impl<C, const SIDE: usize> End<C, SIDE> {
             // Relaxed: only ever read under the lock.
             ready(index).inspect(|_| self.own_inside().seen.store(index, Relaxed))
         };
+        // Relaxed: only ever changed under the lock.
+        let seen = self.own_inside().seen.load(Relaxed);
         // Acquire: pairs with the Release in `publish`.
-        match (look(self.other_word().load(Acquire)), patience) {
-            (None, Patience::Until(_)) => self.spin(look),
-            (found, _) => found,
+        let index = self.other_word().load(Acquire);
+        let found = look(index);
+        if matches!(patience, Patience::Try) {
+            return found;
+        }
+        match found {
+            None => self.spin(look),
+            Some(_) if self.pace.wants_more(distance(index, seen), self.memory().capacity()) => {
+                self.let_ahead(look).or(found)
+            }
+            found => found,
         }
     }
 
@@ -214,11 +224,18 @@ impl<C, const SIDE: usize> End<C, SIDE> {
             found.is_some()
         });
         if found.is_some() && self.pace.pause_pays() {
-            let before = word.load(Relaxed);
-            self.pace.pause(|| distance(word.load(Relaxed), before));
-            return look(word.load(Acquire)).or(found);
+            return self.let_ahead(look).or(found);
         }
         found
+    }
+
+    /// Leaves the other end alone for a moment, and looks again.
+    #[cold]
+    fn let_ahead<P>(&self, look: impl Fn(u32) -> Option<P>) -> Option<P> {
+        let word = self.other_word();
+        let before = word.load(Relaxed);
+        self.pace.pause(|| distance(word.load(Relaxed), before));
+        look(word.load(Acquire))
     }
 
     /// Returns how many messages there are, or were a moment ago.

@@ -1,5 +1,7 @@
 //! Sending and receiving messages that lie in the arena.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use super::{Patience, Stop};
 use crate::arena::Variable;
 use crate::ends::End;
@@ -113,8 +115,11 @@ impl<C: Variable> End<C, RECEIVERS> {
         let mut room = self.next_len();
         loop {
             buffer.reserve(room);
-            let taken =
-                self.take(patience, |memory, index| memory.copy_out(memory.extent(index), buffer))?;
+            let taken = self.take_some(patience, |memory, head, len| {
+                let extent = memory.extent(head);
+                memory.prefetch_both(head, len, extent);
+                memory.copy_out(extent, buffer).map(|()| ((), 1))
+            })?;
             match taken {
                 Ok(()) => return Ok(()),
                 Err(needed) => room = needed,
@@ -124,7 +129,11 @@ impl<C: Variable> End<C, RECEIVERS> {
 
     /// Returns how long the next message is, as far as can be told from outside; 0 if there is none.
     fn next_len(&self) -> usize {
-        self.next_index().map_or(0, |head| self.memory().len_hint(head))
+        let own = self.own();
+        // Relaxed: a hint. The other end's line is left alone as long as messages are known of.
+        let head = own.word.0.load(Relaxed);
+        let known = (head != own.inside.0.seen.load(Relaxed)).then_some(head);
+        known.or_else(|| self.next_index()).map_or(0, |head| self.memory().len_hint(head))
     }
 
     /// Takes as many messages as there are, at most `most`, one at least, behind each other into `flat`,
