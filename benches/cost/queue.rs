@@ -119,6 +119,12 @@ fn large(suite: &mut Suite, what: &str, count: usize, bytes: usize) {
             let put = channels::Heap(tx, payload(bytes));
             threads::stream(place, pairs(count, put, channels::Heap(rx, Vec::new())))
         })
+        .with(Kind::Threads, "crossbeam-channel, copied out", move || {
+            let (tx, rx) = crossbeam_channel::bounded::<Vec<u8>>(capacity);
+            let put = channels::Heap(tx, payload(bytes));
+            let take = channels::CopiedOut(channels::Heap(rx, Vec::new()));
+            threads::stream(place, pairs(count, put, take))
+        })
         .with(Kind::Limit, "memcpy", move || {
             let (from, mut to) = (payload(bytes), vec![0; bytes]);
             Ok(called(move |n| {

@@ -12,6 +12,20 @@ pub(crate) struct Fixed<E>(pub(crate) E);
 #[derive(Clone)]
 pub(crate) struct Heap<E>(pub(crate) E, pub(crate) Vec<u8>);
 
+/// As [`Heap`], but the receiver wants the message in a buffer of its own, as one of a byte queue gets it.
+#[derive(Clone)]
+pub(crate) struct CopiedOut(pub(crate) Heap<crossbeam_channel::Receiver<Vec<u8>>>);
+
+impl Take for CopiedOut {
+    fn take(&mut self) -> u64 {
+        let Heap(end, buffer) = &mut self.0;
+        let message = end.recv().unwrap();
+        buffer.clear();
+        buffer.extend_from_slice(&message);
+        begins_with(black_box(buffer))
+    }
+}
+
 macro_rules! halves {
     ($sender:ty, $receiver:ty, $bytes_sender:ty, $bytes_receiver:ty) => {
         impl<const N: usize> Put for Fixed<$sender> {
