@@ -33,7 +33,9 @@ pub(crate) fn rows(suite: &mut Suite) {
     ] {
         round_trip::<1>(suite, what, place);
     }
+    round_trip::<8>(suite, "round trip", Place::EachItsCore);
     round_trip::<128>(suite, "round trip", Place::EachItsCore);
+    round_trip::<512>(suite, "round trip", Place::EachItsCore);
 }
 
 /// As many clones as there are pairs.
@@ -213,6 +215,20 @@ fn round_trip<const N: usize>(suite: &mut Suite, what: &str, place: Place) {
     let row = match place {
         Place::OneCore => row,
         _ => row
+            .with(Kind::Ours, "shm-queue, polled", move || {
+                let way = || {
+                    let (tx, rx) = bounded::<[u64; N]>(16).map_err(text)?;
+                    Ok::<_, String>((ours::Fixed(tx), ours::Polled(rx)))
+                };
+                processes::round_trip(place, way()?, way()?)
+            })
+            .with(Kind::Threads, "crossbeam-channel, polled", move || {
+                let way = || {
+                    let (tx, rx) = crossbeam_channel::bounded::<[u64; N]>(16);
+                    (channels::Fixed(tx), channels::Polled(rx))
+                };
+                threads::round_trip(place, way(), way())
+            })
             .with(Kind::Peer, "iceoryx2", move || {
                 forks::round_trip(place, crates::iceoryx(bytes), crates::iceoryx(bytes))
             })
