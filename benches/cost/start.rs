@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+/// The argument with which this program ends at once.
+pub(crate) const NOTHING: &str = "--nothing";
 const PARENTS: [u64; 3] = [0, 10 << 20, 1 << 30];
 /// In a test, and in a quick look: enough to see whether it matters, and too little to be noticed.
 const SMALL_PARENTS: [u64; 2] = [0, 64 << 20];
@@ -102,12 +104,14 @@ fn row(suite: &mut Suite, ballast: u64, empty: &Empty) {
         .with(Kind::Limit, "posix_spawn of an empty program", move || {
             let (_, program) = empty.get_or_init(build).as_ref().map_err(Clone::clone)?;
             let program = program.clone();
-            Ok(called(move |n| {
-                for _ in 0..n {
-                    let status = Command::new(&program).stdin(Stdio::null()).status();
-                    assert!(status.map_err(|error| error.to_string())?.success());
-                }
-                Ok(())
+            Ok(called(move |n| runs(n, Command::new(&program))))
+        })
+        // Of which a start of ours is one: this one is large, and has others' crates to prepare.
+        .with(Kind::Limit, "posix_spawn of this program", || {
+            Ok(called(|n| {
+                let mut this = Command::new("/proc/self/exe");
+                this.arg(NOTHING);
+                runs(n, this)
             }))
         })
         .with(Kind::Peer, "procspawn", || {
@@ -129,6 +133,15 @@ fn row(suite: &mut Suite, ballast: u64, empty: &Empty) {
             python::subject(&["start", "forkserver", &ballast.to_string()])
         })
         .run();
+}
+
+/// So many processes of a program that ends at once.
+fn runs(n: u64, mut program: Command) -> Result<(), String> {
+    for _ in 0..n {
+        let status = program.stdin(Stdio::null()).status();
+        assert!(status.map_err(|error| error.to_string())?.success());
+    }
+    Ok(())
 }
 
 /// A process that forks a child that ends at once, whenever it is asked, and says when it has ended.
