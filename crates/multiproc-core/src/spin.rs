@@ -22,6 +22,9 @@ const LEAST: u32 = 500;
 const EXPLORES: u32 = 512;
 const YIELDS: usize = 2;
 
+/// How long at most one who has released a lock waits for another to take it: some trips between cores.
+const COURTESY: Duration = Duration::from_micros(1);
+
 /// A spin length that adapts: one for each thing that a process waits for.
 #[derive(Debug)]
 pub struct Spin {
@@ -49,17 +52,30 @@ impl Spin {
         if !several_cpus() {
             return ready();
         }
+        // What came with a yield came because we stopped looking: the peer needed our CPU.
+        self.learn(|nanos| look_for(nanos, &mut ready)) || yields(&mut ready)
+    }
+
+    /// The same for a lock: tries to `take` it, and after a part of the time calls `ask`, once.
+    pub(crate) fn until_let_in(&self, ask: impl Fn(), mut take: impl FnMut() -> bool) -> bool {
+        if !several_cpus() {
+            return take();
+        }
+        self.learn(|nanos| vie_for(nanos, ask, &mut take)) || yields(&mut take)
+    }
+
+    /// Has `look` look for as long as was worth it lately, and learns from whether it found something.
+    fn learn(&self, look: impl FnOnce(u32) -> bool) -> bool {
         let misses = self.misses.load(Ordering::Relaxed);
         let explores = misses % EXPLORES == EXPLORES - 1;
         let usual = self.nanos.load(Ordering::Relaxed);
         let nanos = if explores { MOST } else { usual };
-        let found = look_for(nanos, &mut ready);
-        // What came with a yield came because we stopped looking: the peer needed our CPU.
+        let found = look(nanos);
         let (next, misses) =
             if found { (nanos * 2, 0) } else { (usual / 2, misses.wrapping_add(1)) };
         self.nanos.store(next.clamp(LEAST, MOST), Ordering::Relaxed);
         self.misses.store(misses, Ordering::Relaxed);
-        found || yields(&mut ready)
+        found
     }
 }
 
@@ -102,7 +118,7 @@ impl Look {
         }
         let found = look_for(MOST, &mut ready);
         self.misses.store(if found { 0 } else { misses.wrapping_add(1) }, Ordering::Relaxed);
-        // As in `Spin::until`: what comes with a yield is no reason to look.
+        // As in `Spin`: what comes with a yield is no reason to look.
         found || yields(&mut ready)
     }
 }
@@ -112,9 +128,7 @@ fn look_for(nanos: u32, ready: &mut impl FnMut() -> bool) -> bool {
     let start = now();
     let mut pauses = 1;
     loop {
-        for _ in 0..pauses {
-            core::hint::spin_loop();
-        }
+        pause(pauses);
         if ready() {
             return true;
         }
@@ -122,6 +136,44 @@ fn look_for(nanos: u32, ready: &mut impl FnMut() -> bool) -> bool {
         if now() - start >= Duration::from_nanos(u64::from(nanos)) {
             return false;
         }
+    }
+}
+
+fn vie_for(nanos: u32, ask: impl Fn(), take: &mut impl FnMut() -> bool) -> bool {
+    let start = now();
+    // A change of hands costs as much as some short sections: not after each. A part of a short spin too, or it
+    // would never be let in, and never become longer.
+    let patience = Duration::from_nanos(u64::from(nanos / 3));
+    // Every look takes the line from an owner who comes back again and again: few, until they ask.
+    let (mut pauses, mut asked) = (4, false);
+    loop {
+        pause(pauses);
+        if take() {
+            return true;
+        }
+        let waited = now() - start;
+        if waited >= Duration::from_nanos(u64::from(nanos)) {
+            return false;
+        }
+        pauses = if asked { 1 } else { (pauses * 2).min(128) };
+        if !asked && waited >= patience {
+            ask();
+            (pauses, asked) = (1, true);
+        }
+    }
+}
+
+/// Waits a moment for somebody who asked for it to take what this thread has just released.
+pub(crate) fn give_way(taken: impl Fn() -> bool) {
+    let start = now();
+    while !taken() && now() - start < COURTESY {
+        core::hint::spin_loop();
+    }
+}
+
+fn pause(times: u32) {
+    for _ in 0..times {
+        core::hint::spin_loop();
     }
 }
 
@@ -193,6 +245,31 @@ mod tests {
         assert!(!waits(100, u32::MAX));
         // A short spin asks about six times, and a long one twenty times at least, unless it is interrupted.
         assert!(waits(20 * EXPLORES, 13));
+    }
+
+    #[test]
+    fn who_wants_a_lock_asks_once_and_only_if_it_must() {
+        if !several_cpus() {
+            return;
+        }
+        let (spin, asked) = (Spin::new(), core::cell::Cell::new(0));
+        let ask = || asked.set(asked.get() + 1);
+        assert!(spin.until_let_in(ask, || true));
+        assert_eq!(asked.get(), 0);
+        for _ in 0..10 {
+            assert!(!spin.until_let_in(ask, || false));
+        }
+        // A look that was interrupted may end before it came to that.
+        assert!((1..=10).contains(&asked.get()), "{}", asked.get());
+        let was = asked.get();
+        assert!((0..100).any(|_| spin.until_let_in(ask, || asked.get() > was)), "it looks on");
+    }
+
+    #[test]
+    fn who_gives_way_waits_for_the_other() {
+        let start = now();
+        give_way(|| false);
+        assert!(now() - start >= COURTESY);
     }
 
     #[test]

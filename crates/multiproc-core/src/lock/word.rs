@@ -4,7 +4,8 @@
 //! lock      bit  31      WAITERS    set while the lock is held: the kernel wakes one if the owner dies
 //!           bit  30      DIED       the last owner died holding it (only the kernel sets this)
 //!           bits 29..0   owner      thread id, 0 when free
-//! sleepers  a count of its changes  odd: somebody sleeps, or may
+//! sleepers  bit  31      ASKS       somebody who looks asks to be let in; only a hint
+//!           bits 30..0   a count of its changes  odd: somebody sleeps, or may
 //! ```
 //!
 //! | `lock` | who may change it | to what |
@@ -18,6 +19,9 @@
 //! |---|---|---|
 //! | even | a waiter, before it sleeps | + 1 |
 //! | odd | a releaser that has woken nobody | + 1, and all who sleep are woken: one system call |
+//! | any | one who looks in vain for a while | ASKS |
+//! | ASKS | a releaser | no ASKS; if it wakes nobody it waits a moment for the lock to be taken |
+//! | even, ASKS | a waiter, before it sleeps | + 1, no ASKS |
 //!
 //! A release stores 0 and *then* looks for sleepers; a waiter says that it is there, has the kernel fence
 //! all releasers ([`fence::heavy`]), and then looks at the lock: one of the two sees the other, and the
@@ -30,6 +34,11 @@
 //! the two while another thread barges in, and a woken sleeper killed before it has the lock. In both
 //! the barger's own release wakes the next; if there is no barger the kernel does, for the word is
 //! announced ([`Thread::announce`]). A barger that is killed, too, was an owner with WAITERS.
+//!
+//! An owner that comes back at once would be faster for ever: its release and its next taking leave no
+//! time to see the lock free from another core. So who looks *asks*, and is let in every few microseconds,
+//! which costs less than a turn for each. Nothing rests on ASKS: if its asker is killed, the next release takes
+//! a microsecond longer.
 //!
 //! All interleavings of four processes with two kills: `tests/model`. Before Linux 6.2 the kernel passes a
 //! wake on only if the word is 0, not if it is DIED: there, when an owner, and then the sleeper whom that
@@ -45,7 +54,7 @@ use crate::deadline::Deadline;
 use crate::fence;
 use crate::futex;
 use crate::robust::Thread;
-use crate::spin::Spin;
+use crate::spin::{self, Spin};
 use crate::sync::AtomicU32;
 
 /// The bits of a word that name a thread, as the kernel has it.
@@ -53,6 +62,8 @@ pub(crate) const OWNER: u32 = (1 << 30) - 1;
 const DIED: u32 = 1 << 30;
 /// Tells the kernel to wake one sleeper when the thread named beside it dies.
 pub(crate) const WAITERS: u32 = 1 << 31;
+/// In `sleepers`.
+const ASKS: u32 = 1 << 31;
 
 /// How long a waiter sleeps before it asks whether the owner still exists.
 ///
@@ -142,11 +153,12 @@ impl Word {
 
     #[cold]
     fn acquire_slow(&self, me: Thread, spin: &Spin, deadline: Deadline) -> Option<Taken> {
-        spin.until(|| self.lock.load(Relaxed) & OWNER == 0);
+        let mut looks = true;
         loop {
             // Also after a wake-up that came with the deadline: it may be the only one there is.
-            if let Some(taken) = self.try_acquire(me) {
-                return Some(taken);
+            let taken = if looks { self.look(me, spin) } else { self.try_acquire(me) };
+            if taken.is_some() {
+                return taken;
             }
             let Some(sleepers) = self.say_here() else { continue };
             let slice = deadline.slice(if fence::heavy() { BELT } else { UNFENCED });
@@ -154,7 +166,10 @@ impl Word {
             if seen & OWNER == 0 {
                 continue;
             }
-            if futex::wait_any(&[(&self.lock, seen), (&self.sleepers, sleepers)], slice).is_none() {
+            // Who was woken and finds the lock taken need not sleep again at once; who only looks around must.
+            looks =
+                futex::wait_any(&[(&self.lock, seen), (&self.sleepers, sleepers)], slice).is_some();
+            if !looks {
                 if let Some(taken) = self.take_from_the_lost(me) {
                     return Some(taken);
                 }
@@ -165,6 +180,18 @@ impl Word {
         }
     }
 
+    /// Tries to take the lock for a short time, and asks its owners to be let in.
+    fn look(&self, me: Thread, spin: &Spin) -> Option<Taken> {
+        let mut taken = None;
+        // Relaxed: a hint, which carries nothing.
+        let ask = || _ = self.sleepers.fetch_or(ASKS, Relaxed);
+        spin.until_let_in(ask, || {
+            taken = self.try_acquire(me);
+            taken.is_some()
+        });
+        taken
+    }
+
     /// Says that somebody may sleep from now on, unless that has been said; returns the word that says so.
     fn say_here(&self) -> Option<u32> {
         // Relaxed: the fence orders it; it pairs with the load in `release`.
@@ -172,7 +199,8 @@ impl Word {
         if seen % 2 == 1 {
             return Some(seen);
         }
-        let said = seen.wrapping_add(1);
+        // Who goes to sleep is woken, and needs nobody to wait for it.
+        let said = (seen & !ASKS) + 1;
         self.sleepers.compare_exchange(seen, said, Relaxed, Relaxed).is_ok().then_some(said)
     }
 
@@ -183,8 +211,23 @@ impl Word {
         self.lock.store(0, Release);
         fence::light();
         // Relaxed: the fence orders it; it pairs with the change in `say_here`.
-        if self.sleepers.load(Relaxed) % 2 == 1 {
+        let sleepers = self.sleepers.load(Relaxed);
+        if sleepers & (ASKS | 1) != 0 {
+            self.after_release(sleepers);
+        }
+    }
+
+    /// Does what `sleepers`, seen after the lock was free, asks for.
+    #[cold]
+    fn after_release(&self, sleepers: u32) {
+        if sleepers & ASKS != 0 {
+            // Relaxed: as in `look`.
+            self.sleepers.fetch_and(!ASKS, Relaxed);
+        }
+        if sleepers % 2 == 1 {
             self.wake();
+        } else {
+            spin::give_way(|| self.lock.load(Relaxed) != 0);
         }
     }
 

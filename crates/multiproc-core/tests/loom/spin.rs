@@ -3,7 +3,12 @@
 pub(crate) struct Spin;
 
 impl Spin {
-    pub(crate) fn until(&self, ready: impl FnOnce() -> bool) -> bool {
-        ready()
+    /// Asks before it looks: then there is somebody who asked for every release.
+    pub(crate) fn until_let_in(&self, ask: impl FnOnce(), take: impl FnOnce() -> bool) -> bool {
+        ask();
+        take()
     }
 }
+
+/// Waiting changes no word.
+pub(crate) fn give_way(_: impl FnOnce() -> bool) {}

@@ -79,6 +79,14 @@ impl AtomicU32 {
         self.real().compare_exchange_weak(seen, next, ordering(success), failure)
     }
 
+    pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
+        self.real().fetch_or(bits, ordering(order))
+    }
+
+    pub(crate) fn fetch_and(&self, bits: u32, order: Ordering) -> u32 {
+        self.real().fetch_and(bits, ordering(order))
+    }
+
     pub(crate) fn add(&self, value: u32) {
         self.real().fetch_add(value, SeqCst);
     }

@@ -10,6 +10,8 @@ mod checked;
 
 const L: usize = 0;
 const N: usize = 1;
+/// In N: somebody who looks asks to be let in.
+const ASKS: u8 = 0x40;
 
 // Registers.
 const SEEN: usize = 0;
@@ -42,6 +44,9 @@ const LINK: u8 = 19;
 const LINKED: u8 = 20;
 const ANNOUNCE: u8 = 21;
 const UNLINK: u8 = 22;
+const ASK: u8 = 23;
+const HEED: u8 = 24;
+const HEED_AND_WAKE: u8 = 25;
 
 fn is_inside(pc: u8) -> bool {
     matches!(pc, INSIDE | UNLOCK | LINK..=UNLINK)
@@ -68,6 +73,8 @@ pub(crate) enum Variant {
     OwnerWithoutWaiters,
     /// No `membarrier` between the flag and the second look at the word.
     NoBarrier,
+    /// Clears ASKS by a store of what it saw beside it.
+    HeedsByStore,
     /// Sleeps on the lock word alone.
     SleepsOnWordAlone,
     /// A linked lock is taken out of the list before its word is announced.
@@ -91,6 +98,18 @@ pub(crate) struct Lock {
     pub(crate) kills: u8,
     /// Waits may end by themselves.
     pub(crate) timeouts: bool,
+    /// Who finds the lock held may ask to be let in, any number of times.
+    pub(crate) asks: bool,
+}
+
+/// Counts N up. What somebody knows of the count before is stale, whether or not it was with ASKS.
+fn count_up(to: &mut State, asks: u8) {
+    let was = to.words[N] & 1;
+    to.words[N] = was | ASKS;
+    to.count_up(N, OWN);
+    to.words[N] = was;
+    to.count_up(N, OWN);
+    to.words[N] |= asks;
 }
 
 impl Lock {
@@ -141,8 +160,16 @@ impl Lock {
                 } else if self.variant == StoreThenWake {
                     add(to, MARK, "v = L: held");
                 } else {
+                    if self.asks && to.words[N] & ASKS == 0 {
+                        add(to, ASK, "v = L: held, has looked for long");
+                    }
                     add(to, FLAG, "v = L: held");
                 }
+            }
+            ASK => {
+                to.drain(who);
+                to.words[N] |= ASKS;
+                add(to, TRY, "N |= ASKS");
             }
             SWAP => {
                 to.drain(who);
@@ -201,7 +228,7 @@ impl Lock {
             RAISE => {
                 to.drain(who);
                 if to.words[N] + 1 == proc.regs[OWN] {
-                    to.count_up(N, OWN);
+                    count_up(&mut to, 0);
                     to.procs[who].regs[OWN] = to.words[N] + 1;
                     add(
                         to,
@@ -300,8 +327,23 @@ impl Lock {
                 add(to, LOOK, "L = 0");
             }
             LOOK => {
-                let pc = if to.load(who, N) == 0 { SETTLE } else { WAKE };
-                add(to, pc, if pc == SETTLE { "n = N: 0" } else { "n = N: 1" });
+                let seen = to.load(who, N);
+                match (seen & ASKS != 0, seen & !ASKS != 0) {
+                    (false, false) => add(to, SETTLE, "n = N: 0"),
+                    (false, true) => add(to, WAKE, "n = N: 1"),
+                    (true, false) => add(to, HEED, "n = N: 0, ASKS"),
+                    (true, true) => add(to, HEED_AND_WAKE, "n = N: 1, ASKS"),
+                }
+            }
+            // What follows where nobody is woken, a wait for another to take the lock, changes nothing.
+            HEED | HEED_AND_WAKE => {
+                if self.variant == HeedsByStore {
+                    to.store(who, N, u8::from(proc.pc == HEED_AND_WAKE));
+                } else {
+                    to.drain(who);
+                    to.words[N] &= !ASKS;
+                }
+                add(to, if proc.pc == HEED { SETTLE } else { WAKE }, "clears ASKS");
             }
             WAKE => {
                 to.drain(who);
@@ -329,7 +371,8 @@ impl Lock {
                     if matches!(self.variant, FlagOfAnother | UniqueFlag) {
                         to.words[N] = 0;
                     } else {
-                        to.count_up(N, OWN);
+                        let asks = to.words[N] & ASKS;
+                        count_up(&mut to, asks);
                     }
                     add(to, CLEARED, "WAKE_OP: clears N");
                 }
@@ -391,7 +434,7 @@ impl Model for Lock {
     }
 
     fn show(&self, state: &State) -> String {
-        let mut text = format!("L={:02x} N={}", state.words[L], state.words[N]);
+        let mut text = format!("L={:02x} N={:x}", state.words[L], state.words[N]);
         for who in 0..self.lockers + self.bargers {
             text += &format!(" | {}", state.show_proc(who));
         }

@@ -15,6 +15,7 @@ const TWO_AND_A_BARGER: Lock = Lock {
     rounds: 2,
     kills: 2,
     timeouts: false,
+    asks: false,
 };
 
 fn caught(lock: Lock) {
@@ -40,6 +41,13 @@ fn nor_with_deadlines() {
 #[test]
 fn nor_when_it_is_linked() {
     assert_sound(&Lock { linked: true, ..TWO_AND_A_BARGER });
+}
+
+#[test]
+fn nor_when_they_ask_to_be_let_in() {
+    assert_sound(&Lock { asks: true, ..TWO_AND_A_BARGER });
+    assert_sound(&Lock { asks: true, linked: true, timeouts: true, rounds: 1, ..TWO_AND_A_BARGER });
+    assert_sound(&Lock { asks: true, lockers: 3, bargers: 1, rounds: 1, ..TWO_AND_A_BARGER });
 }
 
 #[test]
@@ -76,6 +84,11 @@ fn a_flag_that_is_cleared_without_a_wake_hangs() {
 #[test]
 fn a_flag_that_another_has_set_meanwhile_hangs() {
     caught(Lock { variant: Variant::FlagOfAnother, kills: 1, ..TWO_AND_A_BARGER });
+}
+
+#[test]
+fn a_hint_that_is_cleared_together_with_the_flag_hangs() {
+    caught(Lock { variant: Variant::HeedsByStore, asks: true, kills: 0, ..TWO_AND_A_BARGER });
 }
 
 #[test]
