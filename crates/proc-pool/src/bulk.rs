@@ -3,15 +3,13 @@
 //! Both sides run the same program, so both know by the type alone how it goes, and in which order the
 //! bytes of a number lie.
 
-use std::any::Any;
+#![allow(unsafe_code, reason = "views numbers as their bytes, and makes them of bytes")]
+
+use std::any::TypeId;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// So many bytes need no allocation on their way.
-const SHORT: usize = 64;
 
 /// A slice as it is encoded.
 #[derive(Debug)]
@@ -21,110 +19,96 @@ pub(crate) struct Run<'a, T>(pub(crate) &'a [T]);
 #[derive(Debug)]
 pub(crate) struct Decoded<T>(pub(crate) Vec<T>);
 
-/// Calls the macro with each type of number, alone and as the only argument of a function.
-macro_rules! for_each_number {
-    ($call:ident) => {
-        $call!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64)
-    };
+/// Decodes a [`Run`] onto values that came before.
+pub(crate) struct Onto<'v, T>(pub(crate) &'v mut Vec<T>);
+
+/// Says whether `T` is a number, or a tuple of one that lies in memory as the number does: all its bytes
+/// are the number's, and any bytes are one.
+pub(crate) fn is_number<T: 'static>() -> bool {
+    let this = TypeId::of::<T>();
+    macro_rules! is_one_of {
+        ($($number:ty)*) => {
+            $(this == TypeId::of::<$number>()
+                || this == TypeId::of::<($number,)>()
+                    && size_of::<($number,)>() == size_of::<$number>())||*
+        };
+    }
+    is_one_of!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64)
 }
 
-/// Returns how many bytes one `T` takes, if it is a number, or a tuple of one.
-fn width<T: 'static>() -> Option<usize> {
-    let none: &dyn Any = &PhantomData::<T>;
-    macro_rules! widths {
-        ($($number:ty)*) => {$(
-            if none.is::<PhantomData<$number>>() || none.is::<PhantomData<($number,)>>() {
-                return Some(size_of::<$number>());
-            }
-        )*};
-    }
-    for_each_number!(widths);
-    None
+/// Returns the bytes of numbers.
+fn bytes_of<T: 'static>(values: &[T]) -> Option<&[u8]> {
+    is_number::<T>().then(|| {
+        // SAFETY: the bytes of the slice, all of which belong to numbers, as `is_number` says.
+        unsafe { core::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) }
+    })
 }
 
-/// Writes the bytes of numbers, each of which takes `width`, to a place of the right length.
-fn write<T: 'static>(values: &[T], width: usize, to: &mut [u8]) {
-    let places = to.chunks_exact_mut(width);
-    for (value, place) in values.iter().zip(places) {
-        let value: &dyn Any = value;
-        macro_rules! copy {
-            ($($number:ty)*) => {$(
-                if let Some(number) = value.downcast_ref::<$number>() {
-                    place.copy_from_slice(&number.to_ne_bytes());
-                }
-                if let Some((number,)) = value.downcast_ref::<($number,)>() {
-                    place.copy_from_slice(&number.to_ne_bytes());
-                }
-            )*};
-        }
-        for_each_number!(copy);
+/// Appends the numbers with these bytes; `false` if the last is a part of one.
+fn append<T: 'static>(values: &mut Vec<T>, bytes: &[u8]) -> bool {
+    if !is_number::<T>() || !bytes.len().is_multiple_of(size_of::<T>()) {
+        return false;
     }
-}
-
-/// Reads what [`write`] wrote; `None` for another type or a part of a number.
-fn read<T: 'static>(bytes: &[u8]) -> Option<Vec<T>> {
-    fn same<T: 'static, U: 'static>(values: Vec<U>) -> Option<Vec<T>> {
-        // The box is of the `Vec`, not of what is in it.
-        let values: Box<dyn Any> = Box::new(values);
-        values.downcast().ok().map(|values| *values)
-    }
-    let none: &dyn Any = &PhantomData::<T>;
-    macro_rules! collect {
-        ($($number:ty)*) => {$(
-            if none.is::<PhantomData<$number>>() || none.is::<PhantomData<($number,)>>() {
-                let (numbers, []) = bytes.as_chunks::<{ size_of::<$number>() }>() else {
-                    return None;
-                };
-                let numbers = numbers.iter().map(|bytes| <$number>::from_ne_bytes(*bytes));
-                return if none.is::<PhantomData<$number>>() {
-                    same(numbers.collect::<Vec<$number>>())
-                } else {
-                    same(numbers.map(|number| (number,)).collect::<Vec<($number,)>>())
-                };
-            }
-        )*};
-    }
-    for_each_number!(collect);
-    None
+    let more = bytes.len() / size_of::<T>();
+    values.reserve(more);
+    let to = values.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+    // SAFETY: there is room for `more` values, which is as many bytes, and nobody else sees it.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    // SAFETY: written just now, and any bytes are a number, as `is_number` says.
+    unsafe { values.set_len(values.len() + more) };
+    true
 }
 
 impl<T: Serialize + 'static> Serialize for Run<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(width) = width::<T>() else { return self.0.serialize(serializer) };
-        let len = self.0.len() * width;
-        let (mut short, mut long) = ([0; SHORT], Vec::new());
-        let bytes = match short.get_mut(..len) {
-            Some(bytes) => bytes,
-            None => {
-                long.resize(len, 0);
-                &mut long[..]
-            }
-        };
-        write(self.0, width, bytes);
-        serializer.serialize_bytes(bytes)
+        match bytes_of(self.0) {
+            Some(bytes) => serializer.serialize_bytes(bytes),
+            None => self.0.serialize(serializer),
+        }
     }
 }
 
 impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Decoded<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match width::<T>() {
-            None => Vec::deserialize(deserializer).map(Self),
-            Some(_) => deserializer.deserialize_bytes(Numbers(PhantomData)).map(Self),
+        let mut values = Vec::new();
+        Onto(&mut values).deserialize(deserializer)?;
+        Ok(Self(values))
+    }
+}
+
+impl<'de, T: DeserializeOwned + 'static> DeserializeSeed<'de> for Onto<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if is_number::<T>() {
+            deserializer.deserialize_bytes(self)
+        } else {
+            deserializer.deserialize_seq(self)
         }
     }
 }
 
-struct Numbers<T>(PhantomData<T>);
+/// A length that somebody claims is believed up to so many bytes.
+const BELIEVED: usize = 1 << 20;
 
-impl<T: 'static> Visitor<'_> for Numbers<T> {
-    type Value = Vec<T>;
+impl<'de, T: DeserializeOwned + 'static> Visitor<'de> for Onto<'_, T> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the bytes of many {}", std::any::type_name::<T>())
+        write!(f, "many {}", std::any::type_name::<T>())
     }
 
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<T>, E> {
-        read(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
+        append(self.0, bytes).then_some(()).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut values: S) -> Result<(), S::Error> {
+        let believed = values.size_hint().unwrap_or(0).min(BELIEVED / size_of::<T>().max(1));
+        self.0.reserve(believed);
+        while let Some(value) = values.next_element()? {
+            self.0.push(value);
+        }
+        Ok(())
     }
 }
 

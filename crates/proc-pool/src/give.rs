@@ -3,15 +3,19 @@
 //! A worker with nothing to do comes first, then whoever has least before it and has room for more. When
 //! nothing waits, a worker with nothing to do gets what another has not begun.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
 use crate::job::Job;
-use crate::link::GiveError;
+use crate::link::{GiveError, Giving};
 use crate::state::{Given, Slot, State};
 
 /// A task for which its worker did not wake for so long goes to another that is idle.
 const LONELY: Duration = Duration::from_millis(100);
+
+/// So many tasks are given to one worker before the next gets some.
+const RUN: usize = 16;
 
 /// A worker that may be given tasks.
 struct Taker {
@@ -65,42 +69,17 @@ impl State {
                 woken: false,
             });
         }
+        let count = takers.len();
         loop {
             if self.queue.is_empty() && !self.level() {
                 break;
             }
             let free = takers.iter_mut().filter(|taker| taker.room > 0);
             let Some(taker) = free.min_by_key(|taker| (taker.suspect, taker.given)) else { break };
-            let Some(job) = self.queue.pop_front() else { break };
-            match self.give_to(taker.slot, job, now, &mut gave) {
-                Step::Given => {
-                    gave.some = true;
-                    taker.woken = true;
-                    taker.given += 1;
-                    taker.room -= 1;
-                    if self.slot(taker.slot).is_none_or(|slot| !slot.open) {
-                        (gave.look, taker.room) = (true, 0);
-                    }
-                }
-                Step::Full(job) => {
-                    // It may need a worker that has nothing else: the one with least has something.
-                    let needs_all = job.message.packets.is_some();
-                    taker.room = 0;
-                    self.enqueue(job);
-                    if needs_all {
-                        break;
-                    }
-                }
-                Step::Gone(job) => {
-                    taker.room = 0;
-                    gave.look = true;
-                    self.enqueue(job);
-                }
-                Step::Failed(job, error) => {
-                    gave.look = true;
-                    self.counts.failed += 1;
-                    self.to_tell.push((job.done, Err(error)));
-                }
+            // A few at a time: that is one lock.
+            let run = self.queue.len().div_ceil(count).min(taker.room).min(RUN);
+            if !self.give_run(taker, run, now, &mut gave) {
+                break;
             }
         }
         for taker in takers.iter().filter(|taker| taker.woken) {
@@ -111,7 +90,64 @@ impl State {
         gave
     }
 
-    fn give_to(&mut self, index: usize, job: Job, now: Instant, gave: &mut Gave) -> Step {
+    /// Gives so many of the waiting tasks to this worker, as far as it takes them; `false` when no worker
+    /// takes the next one now.
+    fn give_run(&mut self, taker: &mut Taker, run: usize, now: Instant, gave: &mut Gave) -> bool {
+        let Some(slot) = self.slot(taker.slot) else {
+            taker.room = 0;
+            return true;
+        };
+        let link = Arc::clone(&slot.link);
+        let mut giving = link.giving();
+        for _ in 0..run {
+            let Some(job) = self.queue.pop_front() else { break };
+            match self.give_to(taker.slot, &mut giving, job, now, gave) {
+                Step::Given => {
+                    gave.some = true;
+                    taker.given += 1;
+                    if taker.given == 1 {
+                        // It has nothing else to do: it begins while the others are put.
+                        giving.wake();
+                    } else {
+                        taker.woken = true;
+                    }
+                    taker.room -= 1;
+                    if self.slot(taker.slot).is_none_or(|slot| !slot.open) {
+                        (gave.look, taker.room) = (true, 0);
+                        break;
+                    }
+                }
+                Step::Full(job) => {
+                    // It may need a worker that has nothing else: the one with least has something.
+                    let needs_all = job.message.packets.is_some();
+                    taker.room = 0;
+                    self.enqueue(job);
+                    return !needs_all;
+                }
+                Step::Gone(job) => {
+                    taker.room = 0;
+                    gave.look = true;
+                    self.enqueue(job);
+                    break;
+                }
+                Step::Failed(job, error) => {
+                    gave.look = true;
+                    self.counts.failed += 1;
+                    self.to_tell.push((job.done, Err(error)));
+                }
+            }
+        }
+        true
+    }
+
+    fn give_to(
+        &mut self,
+        index: usize,
+        giving: &mut Giving<'_>,
+        job: Job,
+        now: Instant,
+        gave: &mut Gave,
+    ) -> Step {
         let max_tasks = self.max_tasks;
         let Some(slot) = self.slot(index) else { return Step::Full(job) };
         let message = &job.message;
@@ -121,7 +157,7 @@ impl State {
         let shares = message.shares().iter();
         let shares = shares.filter_map(|sent| Some((sent.clone(), slot.shares.add(sent)?)));
         let shares: Vec<_> = shares.collect();
-        let given = slot.link.give(job.number, message, &shares);
+        let given = giving.give(job.number, message, &shares);
         if given.is_err() {
             // They may have been sent and may not: they are sent again.
             shares.iter().for_each(|(sent, _)| slot.shares.remove(sent));

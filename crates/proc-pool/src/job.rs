@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use multiproc_core::spare;
 use proc_spawn::call::{self, Call, Encoded};
 
+use crate::bytes::Bytes;
 use crate::error::{SubmitError, TaskError};
+use crate::results;
 use crate::share::Sent;
 
 /// Kinds of what pool and worker send each other.
@@ -45,16 +46,40 @@ pub(crate) type Outcome = Result<Reply, TaskError>;
 /// An encoded result with the descriptors of the handles inside it.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     pub(crate) fds: Vec<OwnedFd>,
     /// For how long the worker had the task.
     pub(crate) took: Duration,
 }
 
 impl Reply {
+    /// Returns its bytes, if they are few and it carries no descriptors.
+    pub(crate) fn short_alone(&self) -> Option<&[u8]> {
+        (self.bytes.is_short() && self.fds.is_empty()).then_some(&*self.bytes)
+    }
+
+    /// Decodes the results of a chunk onto others; those stay alone if there is an error.
+    pub(crate) fn decode_onto<R>(self, values: &mut Vec<R>) -> Result<(), TaskError>
+    where
+        R: serde::de::DeserializeOwned + 'static,
+    {
+        let before = values.len();
+        let decoded = call::decode_with(results::Onto(values), &self.bytes, self.fds);
+        self.bytes.recycle();
+        let panic = decoded.map_err(TaskError::result);
+        let panic = panic.map(|panics| panics.into_iter().next().map(|(_, panic)| panic));
+        let error = match panic {
+            Ok(None) => return Ok(()),
+            Ok(Some(panic)) => TaskError::Panicked(panic),
+            Err(error) => error,
+        };
+        values.truncate(before);
+        Err(error)
+    }
+
     pub(crate) fn decode<R: serde::de::DeserializeOwned>(self) -> Result<R, TaskError> {
         let decoded = call::decode(&self.bytes, self.fds).map_err(TaskError::result);
-        spare::give(self.bytes);
+        self.bytes.recycle();
         decoded
     }
 }
@@ -108,7 +133,7 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) call: [u64; 4],
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// What goes before it over the socket, if anything does.
     pub(crate) packets: Option<Box<Packets>>,
 }
@@ -124,9 +149,7 @@ pub(crate) struct Packets {
 
 impl Message {
     pub(crate) fn new(call: Call, args: Args) -> Self {
-        let Args { encoded: Encoded { bytes, fds }, shares } = args;
-        let some = !(fds.is_empty() && shares.is_empty());
-        let packets = some.then(|| Box::new(Packets { fds, shares }));
+        let Args { bytes, packets } = args;
         Self { call: call.to_words(), bytes, packets }
     }
 
@@ -144,27 +167,35 @@ impl Message {
 /// Arguments, encoded, with the shared data that they name.
 #[derive(Debug)]
 pub(crate) struct Args {
-    encoded: Encoded,
-    shares: Vec<Sent>,
+    bytes: Bytes,
+    packets: Option<Box<Packets>>,
 }
 
 impl Args {
     /// Encodes many. Each names the shared data that any of them does.
     pub(crate) fn encode_each<'v, T: serde::Serialize + ?Sized + 'v>(
-        args: impl Iterator<Item = &'v T> + Clone,
+        args: impl ExactSizeIterator<Item = &'v T> + Clone,
     ) -> Result<Vec<Self>, SubmitError> {
-        let (encoded, shares) = crate::share::collect(|| call::encode_each(args));
+        let keep = |buffer: &mut _, fds| (Bytes::take_from(buffer), fds);
+        let (encoded, shares) = crate::share::collect(|| call::encode_each(args, keep));
         let encoded = encoded.map_err(SubmitError::encode)?.into_iter();
-        Ok(encoded.map(|encoded| Self { encoded, shares: shares.clone() }).collect())
+        Ok(encoded.map(|(bytes, fds)| Self::new(bytes, fds, &shares)).collect())
+    }
+
+    fn new(bytes: Bytes, fds: Vec<Arc<OwnedFd>>, shares: &[Sent]) -> Self {
+        let some = !(fds.is_empty() && shares.is_empty());
+        let packets = some.then(|| Box::new(Packets { fds, shares: shares.to_vec() }));
+        Self { bytes, packets }
     }
 
     /// Returns how many bytes they are.
     pub(crate) fn len(&self) -> usize {
-        self.encoded.bytes.len()
+        self.bytes.len()
     }
 
     pub(crate) fn encode<T: serde::Serialize + ?Sized>(args: &T) -> Result<Self, SubmitError> {
         let (encoded, shares) = crate::share::collect(|| call::encode(args));
-        Ok(Self { encoded: encoded.map_err(SubmitError::encode)?, shares })
+        let Encoded { mut bytes, fds } = encoded.map_err(SubmitError::encode)?;
+        Ok(Self::new(Bytes::take_from(&mut bytes), fds, &shares))
     }
 }

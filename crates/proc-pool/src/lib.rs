@@ -117,6 +117,7 @@ mod batch;
 
 mod builder;
 mod bulk;
+mod bytes;
 mod calls;
 mod chunk;
 mod cut;
@@ -143,6 +144,7 @@ mod processes;
 mod pump;
 mod recycle;
 mod results;
+mod rows;
 mod sealed;
 mod select;
 mod share;

@@ -22,14 +22,14 @@ use crate::lane::{self, Answered, Bell, Lane, Nonsense, Popped, PutError, Task, 
 use crate::port::Port;
 use crate::share::Sent;
 
-/// One thing that a worker has said.
+/// What a worker has said beside answers.
 pub(crate) enum Heard {
     /// Nothing more for now.
     Nothing,
+    /// There may be more.
+    More,
     /// Its initializer has run.
     Ready,
-    /// What became of the task with this number.
-    Answer(u64, Outcome),
     /// There is nothing more to hear from it, ever: it has written what no worker writes.
     Ended(Nonsense),
 }
@@ -53,6 +53,9 @@ impl From<PutError> for GiveError {
         }
     }
 }
+
+/// Answers with so many bytes together are enough for once: their tasks' places are free only then.
+const LARGE: usize = 64 << 10;
 
 /// The pool's end.
 #[derive(Debug)]
@@ -90,36 +93,9 @@ impl Link {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a task, with the shared data that it names and that the worker does not have, and with the
-    /// numbers of such as it may forget. Never waits. The worker may not know before [`wake`](Self::wake).
-    ///
-    /// # Errors
-    ///
-    /// [`GiveError`]; the worker will not begin it then.
-    pub(crate) fn give(
-        &self,
-        number: u64,
-        message: &Message,
-        shares: &[(Sent, Vec<u64>)],
-    ) -> Result<(), GiveError> {
-        let mut lane = self.lane();
-        if message.fds().is_empty() && shares.is_empty() {
-            let task = Task { number, call: message.call, bytes: &message.bytes, packets: 0 };
-            return lane.put(task).map_err(GiveError::from);
-        }
-        if lane.given() > 0 {
-            return Err(GiveError::Full);
-        }
-        let sent = self.send_descriptors(lane.next_ticket(), message, shares);
-        let put = sent.and_then(|packets| {
-            let task = Task { number, call: message.call, bytes: &message.bytes, packets };
-            lane.put(task).map_err(GiveError::from)
-        });
-        if put.is_err() {
-            // What was sent for this ticket shall not be taken for another task's.
-            lane.skip();
-        }
-        put
+    /// Gives tasks, until the result is dropped. The worker may not know before [`wake`](Self::wake).
+    pub(crate) fn giving(&self) -> Giving<'_> {
+        Giving { link: self, lane: self.lane() }
     }
 
     /// Sends what goes before the task with this ticket; returns how many packets.
@@ -195,29 +171,37 @@ impl Link {
             || self.lied.load(Relaxed)
     }
 
-    /// Takes one thing that the worker has said. Never blocks.
-    pub(crate) fn recv(&self) -> Heard {
+    /// Takes what the worker has said: answers, up to so many or until they are large, and one thing beside.
+    /// Never blocks.
+    pub(crate) fn recv(&self, most: usize) -> (Vec<(u64, Outcome)>, Heard) {
         if !self.ready.load(Relaxed) && self.watch.is_ready() {
             self.ready.store(true, Relaxed);
-            return Heard::Ready;
+            return (Vec::new(), Heard::Ready);
         }
-        if self.lied.swap(false, Relaxed) {
-            return Heard::Ended(Nonsense::NoDescriptors);
+        if self.lied.load(Relaxed) && self.lied.swap(false, Relaxed) {
+            return (Vec::new(), Heard::Ended(Nonsense::NoDescriptors));
         }
-        let popped = self.lane().pop();
-        match popped {
-            Popped::Nothing => Heard::Nothing,
-            Popped::Garbled(why) => Heard::Ended(why),
-            Popped::Answer(answered) => {
-                let number = answered.number;
-                let outcome = self.open(answered).unwrap_or_else(|| {
-                    self.lane().distrust();
-                    self.lied.store(true, Relaxed);
-                    Err(TaskError::Result(Nonsense::NoDescriptors.to_string()))
-                });
-                Heard::Answer(number, outcome)
-            }
+        let mut lane = self.lane();
+        let mut answers = Vec::with_capacity(lane.given().min(most));
+        let mut bytes = 0;
+        while answers.len() < most && bytes < LARGE {
+            let answered = match lane.pop() {
+                Popped::Nothing => return (answers, Heard::Nothing),
+                Popped::Garbled(why) => return (answers, Heard::Ended(why)),
+                Popped::Answer(answered) => answered,
+            };
+            let number = answered.number;
+            let Some(outcome) = self.open(answered) else {
+                lane.distrust();
+                self.lied.store(true, Relaxed);
+                let why = TaskError::Result(Nonsense::NoDescriptors.to_string());
+                answers.push((number, Err(why)));
+                break;
+            };
+            bytes += outcome.as_ref().map_or(0, |reply| reply.bytes.len());
+            answers.push((number, outcome));
         }
+        (answers, Heard::More)
     }
 
     /// Takes an answer apart; `None` when the descriptors are not there that it announces.
@@ -255,5 +239,48 @@ impl Link {
     /// Gives no more: the worker ends once it has done what it has.
     pub(crate) fn close(&self) {
         self.lane().close();
+    }
+}
+
+/// The pool's end, while tasks are given.
+pub(crate) struct Giving<'l> {
+    link: &'l Link,
+    lane: MutexGuard<'l, Lane>,
+}
+
+impl Giving<'_> {
+    /// Gives a task, with the shared data that it names and that the worker does not have, and with the
+    /// numbers of such as it may forget. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`GiveError`]; the worker will not begin it then.
+    pub(crate) fn give(
+        &mut self,
+        number: u64,
+        message: &Message,
+        shares: &[(Sent, Vec<u64>)],
+    ) -> Result<(), GiveError> {
+        let Self { link, lane } = self;
+        let task = Task { number, call: message.call, bytes: &message.bytes, packets: 0 };
+        if message.fds().is_empty() && shares.is_empty() {
+            return lane.put_unseen(task).map_err(GiveError::from);
+        }
+        if lane.given() > 0 {
+            return Err(GiveError::Full);
+        }
+        let sent = link.send_descriptors(lane.next_ticket(), message, shares);
+        let put = sent
+            .and_then(|packets| lane.put_unseen(Task { packets, ..task }).map_err(GiveError::from));
+        if put.is_err() {
+            // What was sent for this ticket shall not be taken for another task's.
+            lane.skip();
+        }
+        put
+    }
+
+    /// Does as [`Link::wake`].
+    pub(crate) fn wake(&mut self) {
+        self.lane.wake();
     }
 }

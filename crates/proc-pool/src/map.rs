@@ -1,6 +1,6 @@
 //! `map`: a whole sequence, in chunks, results in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::handle::Handle;
 use crate::mailbox;
 use crate::options::{Chunks, Options, Progress};
 use crate::results::Results;
+use crate::rows::Rows;
 use crate::shared::Shared;
 
 /// How many chunks each worker gets, so that a slow one costs a quarter of a share: Python's number.
@@ -69,47 +70,6 @@ impl Sizing {
     }
 }
 
-/// The results of a map, decoded, in order as far as they have come.
-struct Rows<R> {
-    values: Vec<R>,
-    /// Of the chunks from `next` on, those that have come.
-    early: VecDeque<Option<Result<Vec<R>, TaskError>>>,
-    next: usize,
-    arrived: usize,
-    failed: Option<TaskError>,
-}
-
-impl<R: DeserializeOwned + 'static> Rows<R> {
-    fn new(items: usize) -> Self {
-        let values = Vec::with_capacity(items);
-        Self { values, early: VecDeque::new(), next: 0, arrived: 0, failed: None }
-    }
-
-    fn put(&mut self, place: usize, answer: Told<Results<R>>) {
-        let values = answer.and_then(Raw::decode).and_then(Results::into_values);
-        let ahead = place - self.next;
-        if self.early.len() <= ahead {
-            self.early.resize_with(ahead + 1, || None);
-        }
-        self.early[ahead] = Some(values);
-        self.arrived += 1;
-        while let Some(values) = self.early.front_mut().and_then(Option::take) {
-            self.early.pop_front();
-            self.next += 1;
-            match values {
-                Ok(mut values) if self.failed.is_none() => self.values.append(&mut values),
-                Ok(_) => {}
-                // The first one in the order of the input.
-                Err(error) => _ = self.failed.get_or_insert(error),
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Vec<R>, TaskError> {
-        self.failed.map_or(Ok(self.values), Err)
-    }
-}
-
 /// One `map` that somebody waits for.
 pub(crate) struct Map<'o, R, S> {
     pub(crate) options: &'o Options,
@@ -141,10 +101,12 @@ where
         let (mut lengths, mut done, mut refused) = (Vec::new(), 0, None);
         loop {
             let window = self.window(lengths.len());
-            if lengths.len() - rows.arrived <= window / 2 {
-                while refused.is_none() && items.len() > 0 && lengths.len() - rows.arrived < window
+            if lengths.len() - rows.arrived() <= window / 2 {
+                while refused.is_none()
+                    && items.len() > 0
+                    && lengths.len() - rows.arrived() < window
                 {
-                    let room = window - (lengths.len() - rows.arrived);
+                    let room = window - (lengths.len() - rows.arrived());
                     let count = self.at_once().min(room).min(items.len().div_ceil(size.now()));
                     let part = items.by_ref().take(count.saturating_mul(size.now())).collect();
                     let chunks = Cut::new(part, size.now());
@@ -156,7 +118,7 @@ where
                     }
                 }
             }
-            let on_their_way = lengths.len() - rows.arrived;
+            let on_their_way = lengths.len() - rows.arrived();
             if on_their_way == 0 {
                 break;
             }
@@ -176,6 +138,7 @@ where
                 done += length;
                 rows.put(place, answer);
             }
+            rows.append_ready();
             if let Some(hook) = &self.options.progress {
                 hook(Progress { done, total });
             }

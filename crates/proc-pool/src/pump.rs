@@ -64,6 +64,8 @@ struct Duty {
     by_second: bool,
     /// The number of the last sleep on the bell.
     sleep: u32,
+    /// How many terms of duty have begun.
+    terms: u64,
     /// Threads that wait for somebody else to hear what they wait for.
     waiting: VecDeque<Thread>,
     /// What the second thread was told.
@@ -94,6 +96,7 @@ impl Pump {
             taken: false,
             by_second: false,
             sleep: 0,
+            terms: 0,
             waiting: VecDeque::new(),
             told: Told::Nothing,
             second: None,
@@ -147,6 +150,7 @@ impl<'s> OnDuty<'s> {
         if std::mem::replace(&mut duty.taken, true) {
             return None;
         }
+        duty.terms += 1;
         Some(Self { shared, sleep: duty.sleep })
     }
 
@@ -244,10 +248,17 @@ impl Shared {
             if finished() {
                 return;
             }
-            let told = self.pump.duty().told;
+            let (told, terms) = {
+                let duty = self.pump.duty();
+                (duty.told, duty.terms)
+            };
             if told == Told::MayBeNeeded {
                 // Until it is told more, or nobody else has come.
                 std::thread::park_timeout(GRACE);
+                // Whoever came once will come again: to be in its way would cost more than it helps.
+                if self.pump.duty().terms != terms && self.is_under_way() {
+                    continue;
+                }
             }
             if told != Told::Nothing {
                 self.pump.duty().told = Told::Nothing;

@@ -1,8 +1,11 @@
 //! What comes back for the items of a chunk.
 
+use std::fmt;
+
 use proc_spawn::PanicInfo;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use proc_spawn::call;
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bulk;
 use crate::error::TaskError;
@@ -19,6 +22,49 @@ pub(crate) struct Results<R> {
     #[serde(with = "bulk::field")]
     values: Vec<R>,
     panics: Vec<(usize, PanicInfo)>,
+}
+
+/// Decodes [`Results`]: the values onto others, and returns the panics.
+pub(crate) struct Onto<'v, R>(pub(crate) &'v mut Vec<R>);
+
+impl<'de, R: DeserializeOwned + 'static> DeserializeSeed<'de> for Onto<'_, R> {
+    type Value = Vec<(usize, PanicInfo)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_struct("Results", &["values", "panics"], self)
+    }
+}
+
+impl<'de, R: DeserializeOwned + 'static> Visitor<'de> for Onto<'_, R> {
+    type Value = Vec<(usize, PanicInfo)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the results of a chunk")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut fields: S) -> Result<Self::Value, S::Error> {
+        let values = fields.next_element_seed(bulk::Onto(self.0))?;
+        let panics = values.and_then(|()| fields.next_element().transpose()).transpose()?;
+        panics.ok_or_else(|| S::Error::invalid_length(0, &"values and panics"))
+    }
+}
+
+/// Decodes results onto others, among many; `false`, and nothing, if there is an error or a panic.
+pub(crate) fn append_without_panics<R>(
+    together: &call::Together,
+    bytes: &[u8],
+    values: &mut Vec<R>,
+) -> bool
+where
+    R: DeserializeOwned + 'static,
+{
+    let before = values.len();
+    let panics = together.decode_with(Onto(values), bytes);
+    let well = panics.is_some_and(|panics| panics.is_empty());
+    if !well {
+        values.truncate(before);
+    }
+    well
 }
 
 impl<R> Results<R> {
@@ -56,7 +102,6 @@ impl<R> Results<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proc_spawn::call;
 
     fn panic(message: &'static str) -> PanicInfo {
         call::catch(|| std::panic::resume_unwind(Box::new(message))).unwrap_err()

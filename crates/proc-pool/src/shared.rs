@@ -9,7 +9,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
-use multiproc_core::spare;
 use proc_spawn::call::Call;
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -231,28 +230,18 @@ impl Shared {
         };
         loop {
             let turn = link.turn();
-            let mut heard = Vec::new();
-            let mut last = Heard::Nothing;
-            while heard.len() < BATCH {
-                match link.recv() {
-                    Heard::Answer(number, outcome) => heard.push((number, outcome)),
-                    other => {
-                        last = other;
-                        break;
-                    }
-                }
-            }
-            let full = heard.len() == BATCH;
+            let (heard, last) = link.recv(BATCH);
             let now = Instant::now();
             let mut state = self.state();
             // Buried meanwhile, and the place given to another.
             if !state.slot(index).is_some_and(|slot| Arc::ptr_eq(&slot.link, &link)) {
                 return;
             }
-            let mut answers = Vec::with_capacity(heard.len());
+            let mut answers = Answers::default();
             let mut called_back = false;
             let some = !heard.is_empty();
-            for (number, outcome) in heard {
+            let mut heard = heard.into_iter();
+            while let Some((number, outcome)) = heard.next() {
                 let Some(given) = state.settle(index, number, now) else { continue };
                 let took = now.saturating_duration_since(given.since);
                 let outcome = outcome.map(|reply| Reply { took, ..reply });
@@ -261,17 +250,17 @@ impl Shared {
                     events::failed(given.job.number, error);
                 }
                 let Job { message, done, .. } = given.job;
-                spare::give(message.bytes);
+                message.bytes.recycle();
                 // At once, not when the lock is free again: what is not here by then is not waited for. And
                 // on the pool's own thread too: it may be in a callback just now.
                 if done.is_callback() {
                     state.to_tell.push((done, outcome));
                     called_back = true;
                 } else {
-                    answers.push((done, outcome));
+                    answers.add(done, outcome, heard.len());
                 }
             }
-            let again = self.note(&mut state, index, last) || full;
+            let again = self.note(&mut state, index, last);
             // The workers' next tasks first: the answers' own work can wait that long.
             let gave = if some { state.give() } else { Gave::default() };
             let watched = self.watched || state.phase != Phase::Running;
@@ -279,7 +268,7 @@ impl Shared {
             if gave.look || called_back || watched && some {
                 self.wake();
             }
-            self.tell_all(answers);
+            answers.tell(self);
             if !again {
                 return;
             }
@@ -290,7 +279,8 @@ impl Shared {
     fn note(&self, state: &mut State, index: usize, heard: Heard) -> bool {
         let Some(slot) = state.slot(index) else { return false };
         match heard {
-            Heard::Nothing | Heard::Answer(..) => false,
+            Heard::Nothing => false,
+            Heard::More => true,
             Heard::Ready => {
                 slot.ready = true;
                 slot.idle_since = Instant::now();
@@ -306,26 +296,6 @@ impl Shared {
                 self.wake();
                 false
             }
-        }
-    }
-
-    /// Tells answers, those to one `map` together.
-    fn tell_all(&self, answers: Vec<(Done, Outcome)>) {
-        let mut answers = answers.into_iter().peekable();
-        while let Some((done, outcome)) = answers.next() {
-            let Done::Indexed(sink, index) = done else {
-                self.tell(done, outcome);
-                continue;
-            };
-            let mut outcomes = vec![(index, outcome)];
-            let same =
-                |done: &Done| matches!(done, Done::Indexed(other, _) if Arc::ptr_eq(other, &sink));
-            while let Some((done, outcome)) = answers.next_if(|(done, _)| same(done)) {
-                if let Done::Indexed(_, index) = done {
-                    outcomes.push((index, outcome));
-                }
-            }
-            mailbox::in_callback(|| sink.put(outcomes));
         }
     }
 
@@ -369,6 +339,44 @@ impl Shared {
         let ours: std::collections::VecDeque<Job> = ours;
         for job in ours {
             self.tell(job.done, Err(TaskError::Cancelled));
+        }
+    }
+}
+
+/// Outcomes of a `map`, with their indices.
+type Outcomes = Vec<(usize, Outcome)>;
+
+/// Answers that are to be told, those to one `map` together.
+#[derive(Default)]
+struct Answers {
+    each: Vec<(Done, Outcome)>,
+    maps: Vec<(Arc<dyn Sink>, Outcomes)>,
+}
+
+impl Answers {
+    /// Adds one, after which at most so many more will come.
+    fn add(&mut self, done: Done, outcome: Outcome, more: usize) {
+        match done {
+            Done::Indexed(sink, index) => match self.maps.last_mut() {
+                Some((last, outcomes)) if Arc::ptr_eq(last, &sink) => {
+                    outcomes.push((index, outcome))
+                }
+                _ => {
+                    let mut outcomes = Vec::with_capacity(1 + more);
+                    outcomes.push((index, outcome));
+                    self.maps.push((sink, outcomes));
+                }
+            },
+            done => self.each.push((done, outcome)),
+        }
+    }
+
+    fn tell(self, shared: &Shared) {
+        for (done, outcome) in self.each {
+            shared.tell(done, outcome);
+        }
+        for (sink, outcomes) in self.maps {
+            mailbox::in_callback(|| sink.put(outcomes));
         }
     }
 }

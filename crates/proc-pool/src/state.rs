@@ -213,9 +213,11 @@ impl State {
     /// Puts a task where its number belongs.
     pub(crate) fn enqueue(&mut self, job: Job) {
         // New ones belong at the end, and one that comes back near the front.
-        let behind = self.queue.back().is_none_or(|last| last.number < job.number);
-        let at = if behind { self.queue.len() } else { self.place_of(job.number) };
-        self.queue.insert(at, job);
+        if self.queue.back().is_none_or(|last| last.number < job.number) {
+            self.queue.push_back(job);
+        } else {
+            self.queue.insert(self.place_of(job.number), job);
+        }
     }
 
     fn place_of(&self, number: u64) -> usize {

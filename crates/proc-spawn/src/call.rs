@@ -19,10 +19,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod each;
 mod growing;
 mod record;
 mod seal;
 
+pub use each::{Together, encode_each, together};
 pub(crate) use seal::{Key, key, learn_key, plain_hash};
 
 use crate::args::{Args, FnPointer};
@@ -31,7 +33,7 @@ use crate::panics::{self, PanicInfo};
 use growing::Growing;
 use multiproc_core::carry;
 use record::{Found, Place};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -292,29 +294,6 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
     }
 }
 
-/// Encodes many values, which costs less than one after the other when there are no handles in them.
-///
-/// A value that has handles, or cannot be encoded, has all of them encoded a second time.
-///
-/// # Errors
-///
-/// As [`encode`], of the first value that has one.
-pub fn encode_each<'v, T: Serialize + ?Sized + 'v>(
-    values: impl Iterator<Item = &'v T> + Clone,
-) -> Result<Vec<Encoded>, CodecError> {
-    let together = || {
-        let each = values.clone().map(|value| {
-            let bytes = postcard::serialize_with_flavor(value, Growing::new())?;
-            Ok(Encoded { bytes, fds: Vec::new() })
-        });
-        each.collect::<postcard::Result<Vec<_>>>()
-    };
-    match carry::outgoing(together) {
-        (Ok(encoded), out) if out.fds.is_empty() && out.refusal.is_none() => Ok(encoded),
-        _ => values.map(encode).collect(),
-    }
-}
-
 /// Decodes a value; handles inside it take their descriptors from `fds`.
 ///
 /// # Errors
@@ -322,13 +301,30 @@ pub fn encode_each<'v, T: Serialize + ?Sized + 'v>(
 /// The sentence of the handle that could not be made, the deserialiser's, or that bytes are left
 /// over.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], fds: Vec<OwnedFd>) -> Result<T, CodecError> {
-    let (value, refusal) = carry::incoming(fds, || postcard::take_from_bytes::<T>(bytes));
+    decode_with(PhantomData, bytes, fds)
+}
+
+/// Does as [`decode`], with a seed that decides what becomes of the bytes.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_with<'b, S: DeserializeSeed<'b>>(
+    seed: S,
+    bytes: &'b [u8],
+    fds: Vec<OwnedFd>,
+) -> Result<S::Value, CodecError> {
+    let (value, refusal) = carry::incoming(fds, || {
+        let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+        let value = seed.deserialize(&mut deserializer)?;
+        Ok::<_, postcard::Error>((value, deserializer.finalize()?))
+    });
     match (value, refusal) {
         (_, Some(refusal)) => Err(CodecError(refusal.to_string())),
         (Err(error), None) => Err(CodecError(error.to_string())),
         (Ok((value, [])), None) => Ok(value),
         (Ok((_, rest)), None) => {
-            let name = std::any::type_name::<T>();
+            let name = std::any::type_name::<S::Value>();
             Err(CodecError(format!("{} bytes are left over after a value of {name}", rest.len())))
         }
     }
@@ -394,29 +390,5 @@ mod tests {
         let Err(Fault::Panicked(panic)) = call.run(args.bytes, vec![]) else { panic!("no panic") };
         assert!(panic.message().contains("InvalidDigit"), "{panic}");
         assert!(panic.location().unwrap().file().ends_with("call.rs"));
-    }
-
-    #[test]
-    fn many_are_encoded_as_they_are_one_by_one() {
-        let values = [vec![1u64, 300], vec![], vec![u64::MAX; 5]];
-        let together: Vec<_> = encode_each(values.iter()).unwrap();
-        for (value, encoded) in values.iter().zip(&together) {
-            assert_eq!(encoded.bytes, encode(value).unwrap().bytes);
-            assert!(encoded.fds.is_empty());
-        }
-    }
-
-    struct Never;
-
-    impl Serialize for Never {
-        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            Err(serde::ser::Error::custom("never"))
-        }
-    }
-
-    #[test]
-    fn one_that_cannot_be_encoded_is_the_error_of_all() {
-        let error = encode(&Never).unwrap_err();
-        assert_eq!(encode_each([Never, Never].iter()).unwrap_err(), error);
     }
 }

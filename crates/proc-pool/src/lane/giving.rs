@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use multiproc_core::futex;
 
+use crate::bytes::Bytes;
+
 use super::arena::{Reader, Side, Writer};
 use super::bell::Bell;
 use super::extents::Extent;
@@ -16,6 +18,9 @@ use super::inline;
 use super::memory::{Memory, Port};
 use super::window::Window;
 use super::words::{ANSWER_INLINE, CLOSED, SLOTS, Shape, TASK_INLINE, Words, slot, tag};
+
+/// So many tasks are put, and answers taken, before the worker sees it.
+const TOGETHER: u64 = 16;
 
 /// A task to be put.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +56,7 @@ pub(crate) struct Answered {
     /// How many packets lie in the socket for it.
     pub(crate) packets: u8,
     /// The bytes; or why there is no room for them in this process.
-    pub(crate) bytes: io::Result<Vec<u8>>,
+    pub(crate) bytes: io::Result<Bytes>,
 }
 
 /// What was there to be taken.
@@ -139,6 +144,8 @@ pub(crate) struct Lane {
     next: u64,
     /// How many answers were taken.
     taken: u32,
+    /// `answered` as it was seen last.
+    answered: u32,
     /// How many since it was last empty.
     came: u32,
     window: Window,
@@ -159,6 +166,7 @@ impl Lane {
             given: VecDeque::new(),
             next: 0,
             taken: 0,
+            answered: 0,
             came: 0,
             window: Window::new(),
             put_some: false,
@@ -191,12 +199,24 @@ impl Lane {
         self.window.tasks().saturating_sub(self.given.len())
     }
 
+    /// Puts a task, and lets the worker see it, which may sleep.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_unseen`](Self::put_unseen).
+    #[cfg(test)]
+    pub(super) fn put(&mut self, task: Task<'_>) -> Result<(), PutError> {
+        self.put_unseen(task)?;
+        self.publish();
+        Ok(())
+    }
+
     /// Puts a task. The worker may not know before [`wake`](Self::wake).
     ///
     /// # Errors
     ///
     /// [`PutError`]; nothing was put.
-    pub(crate) fn put(&mut self, task: Task<'_>) -> Result<(), PutError> {
+    pub(crate) fn put_unseen(&mut self, task: Task<'_>) -> Result<(), PutError> {
         let ticket = self.next;
         let oldest = self.given.front().map_or(ticket, |given| given.ticket);
         if ticket - oldest >= SLOTS as u64 {
@@ -225,10 +245,18 @@ impl Lane {
         let packets = task.packets > 0;
         self.given.push_back(Given { ticket, number: task.number, part, packets });
         self.next += 1;
-        // Only this end writes it. Release: pairs with the Acquire in `Working::next`.
-        words.pool.0.put.store(count(self.next), Release);
         self.put_some = true;
+        if self.next.is_multiple_of(TOGETHER) {
+            self.publish();
+        }
         Ok(())
+    }
+
+    /// Lets the worker see what was put. Not after each task: it looks there, and the line would go to and
+    /// fro.
+    fn publish(&self) {
+        // Only this end writes it. Release: pairs with the Acquire in `Working::next`.
+        self.words().pool.0.put.store(count(self.next), Release);
     }
 
     /// Wakes the worker if it sleeps and was given something.
@@ -236,9 +264,10 @@ impl Lane {
         if !std::mem::take(&mut self.put_some) {
             return;
         }
+        self.publish();
         let words = self.memory.words();
         // Between the store of `put` and this load; pairs with the SeqCst store and load in
-        // `Working::sleep`: the worker sees the task, or we see that it sleeps.
+        // `Working::wait`: the worker sees the task, or we see that it sleeps.
         fence(SeqCst);
         if words.worker.0.asleep.load(Relaxed) != 0 {
             futex::wake(&words.pool.0.put, 1);
@@ -248,8 +277,8 @@ impl Lane {
     /// Burns the next ticket: no task will have it.
     pub(crate) fn skip(&mut self) {
         self.next += 1;
-        // Release: as in `put`. The worker finds another state in the slot, and passes it by.
-        self.words().pool.0.put.store(count(self.next), Release);
+        // The worker finds another state in the slot, and passes it by.
+        self.publish();
     }
 
     /// Believes nothing more of what is here.
@@ -301,13 +330,16 @@ impl Lane {
 
     /// Takes the next answer.
     pub(crate) fn pop(&mut self) -> Popped {
-        // Acquire: pairs with the store in `Working::answer`, before which the answer was written.
-        let answered = self.words().worker.0.answered.load(Acquire);
-        if answered == self.taken || self.seen.garbled.load(Relaxed) {
+        if self.answered == self.taken {
+            // Not for each answer: the worker writes there. Acquire: pairs with the store in
+            // `Working::answer`, before which the answer was written.
+            self.answered = self.words().worker.0.answered.load(Acquire);
+        }
+        if self.answered == self.taken || self.seen.garbled.load(Relaxed) {
             self.window.came(std::mem::take(&mut self.came));
             return Popped::Nothing;
         }
-        if u64::from(answered.wrapping_sub(self.taken)) > self.given.len() as u64 {
+        if u64::from(self.answered.wrapping_sub(self.taken)) > self.given.len() as u64 {
             return self.garbled(Nonsense::TooMany);
         }
         let place = &self.memory.words().answers[slot(self.taken.into())];
@@ -319,7 +351,7 @@ impl Lane {
         let bytes = if shape.len <= ANSWER_INLINE {
             Ok(inline::read(&place.inline, shape.len))
         } else {
-            self.results.copy_out(read(&place.offset), shape.len)
+            self.results.copy_out(read(&place.offset), shape.len).map(Bytes::Long)
         };
         if bytes.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
             return self.garbled(Nonsense::Nowhere);
@@ -331,8 +363,11 @@ impl Lane {
         self.taken = self.taken.wrapping_add(1);
         self.seen.taken.store(self.taken, Relaxed);
         self.came += 1;
-        // Release: pairs with the Acquire in `Working::answer`, which then writes over the answer's part.
-        self.words().pool.0.taken.store(self.taken, Release);
+        if self.taken == self.answered || u64::from(self.taken).is_multiple_of(TOGETHER) {
+            // Release: pairs with the Acquire in `Working::reclaim`, after which the worker writes over the
+            // answers' parts.
+            self.words().pool.0.taken.store(self.taken, Release);
+        }
         let Shape { kind, packets, .. } = shape;
         Popped::Answer(Answered { number: given.number, ticket, kind, packets, bytes })
     }

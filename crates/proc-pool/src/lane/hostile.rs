@@ -22,7 +22,7 @@ fn both() -> (Lane, Working, Bell) {
 pub(super) fn popped(lane: &mut Lane) -> Option<(u64, Vec<u8>)> {
     match lane.pop() {
         Popped::Nothing => None,
-        Popped::Answer(Answered { number, bytes, .. }) => Some((number, bytes.unwrap())),
+        Popped::Answer(Answered { number, bytes, .. }) => Some((number, bytes.unwrap().to_vec())),
         Popped::Garbled(why) => panic!("{why}"),
     }
 }

@@ -3,6 +3,8 @@
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::bytes::Bytes;
+
 /// Writes `bytes`, which are no longer than the words; the rest stays as it was.
 #[inline]
 pub(super) fn write(words: &[AtomicU64], bytes: &[u8]) {
@@ -16,14 +18,14 @@ pub(super) fn write(words: &[AtomicU64], bytes: &[u8]) {
 
 /// Reads `len` bytes, or as many as the words have.
 #[inline]
-pub(super) fn read(words: &[AtomicU64], len: usize) -> Vec<u8> {
-    let len = len.min(words.len() * 8);
-    let mut bytes = Vec::with_capacity(len.next_multiple_of(8));
-    for word in &words[..len.div_ceil(8)] {
-        bytes.extend_from_slice(&word.load(Relaxed).to_ne_bytes());
+pub(super) fn read<const WORDS: usize>(words: &[AtomicU64; WORDS], len: usize) -> Bytes {
+    let len = len.min(WORDS * 8);
+    let mut all = [[0; 8]; WORDS];
+    for (bytes, word) in all[..len.div_ceil(8)].iter_mut().zip(words) {
+        *bytes = word.load(Relaxed).to_ne_bytes();
     }
-    bytes.truncate(len);
-    bytes
+    let bytes = &all.as_flattened()[..len];
+    Bytes::short(bytes).unwrap_or_else(|| Bytes::Long(bytes.to_vec()))
 }
 
 /// Reads all words.
@@ -44,7 +46,7 @@ mod tests {
         for len in 0..=24usize {
             let bytes: Vec<u8> = (1..).take(len).collect();
             write(&words, &bytes);
-            assert_eq!(read(&words, len), bytes);
+            assert_eq!(*read(&words, len), *bytes);
         }
         assert_eq!(read(&words, 1_000).len(), 24);
     }

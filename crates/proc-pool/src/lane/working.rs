@@ -49,6 +49,8 @@ pub(crate) struct Working {
     inline: [u8; TASK_INLINE],
     /// The ticket of the next task.
     next: u64,
+    /// `put` as it was seen last.
+    put: u32,
     /// How many answers were put.
     answered: u32,
     /// Parts of answers that the pool may still have to read, with the number of the answer.
@@ -66,6 +68,7 @@ impl Working {
             memory: port.memory,
             bell: port.bell,
             next: 0,
+            put: 0,
             answered: 0,
             parts: VecDeque::new(),
             look: Look::new(),
@@ -86,9 +89,13 @@ impl Working {
     /// Begins the next task, waiting until there is one; `None` when no more will come.
     pub(crate) fn next(&mut self) -> Option<Order> {
         loop {
-            // Acquire: pairs with the Release in `Lane::put`.
-            let put = self.words().pool.0.put.load(Acquire);
-            let ahead = (put >> 1).wrapping_sub(self.next as u32) & COUNTS;
+            let mut ahead = self.ahead();
+            if ahead == 0 {
+                // Not for each task: the pool writes there. Acquire: pairs with the Release in
+                // `Lane::publish`.
+                self.put = self.words().pool.0.put.load(Acquire);
+                ahead = self.ahead();
+            }
             if ahead > COUNTS / 2 {
                 // Somebody has written over it: nothing here can be believed any more.
                 return None;
@@ -101,12 +108,17 @@ impl Working {
                 if let Some(order) = self.begin(ticket) {
                     return Some(order);
                 }
-            } else if put & CLOSED != 0 {
+            } else if self.put & CLOSED != 0 {
                 return None;
             } else {
-                self.wait(put);
+                self.wait(self.put);
             }
         }
+    }
+
+    /// Returns how many tickets lie ahead, as far as is known.
+    fn ahead(&self) -> u32 {
+        (self.put >> 1).wrapping_sub(self.next as u32) & COUNTS
     }
 
     /// Begins this task, unless the pool has taken it back.
@@ -115,7 +127,7 @@ impl Working {
         // Relaxed: published with the change to BEGUN. If it fails the pool reads this of no task.
         place.began.store(nanos(), Relaxed);
         let (ready, begun) = (tag::state(ticket, tag::READY), tag::state(ticket, tag::BEGUN));
-        // Acquire: pairs with the Release in `Lane::put`, before which the task was written. Release: pairs
+        // Acquire: pairs with the Release in `Lane::put_unseen`, before which the task was written. Release: pairs
         // with the Acquire in `Lane::begun`. It fails if the pool was faster, and has perhaps put a later
         // task there already, whose turn comes.
         place.state.compare_exchange(ready, begun, AcqRel, Relaxed).ok()?;

@@ -3,6 +3,9 @@
 use multiproc_core::spare;
 use postcard::ser_flavors::Flavor;
 
+/// The capacity with which a buffer begins.
+const FIRST: usize = 32;
+
 /// A buffer that grows, and when it becomes large takes the place of one that was used before.
 pub(super) struct Growing(Vec<u8>);
 
@@ -11,11 +14,18 @@ impl Growing {
         Self(Vec::new())
     }
 
+    /// Uses a buffer again.
+    pub(super) fn on(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self(buffer)
+    }
+
     #[cold]
     fn grow(&mut self, more: usize) {
         let needed = self.0.len() + more;
         if needed < spare::LEAST {
-            return self.0.reserve(more);
+            // A few numbers need to grow once.
+            return self.0.reserve(more.max(FIRST));
         }
         let mut larger = spare::take(needed.max(2 * self.0.len()));
         larger.extend_from_slice(&self.0);
