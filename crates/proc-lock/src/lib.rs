@@ -64,6 +64,7 @@
 //! | what | killed | left behind | put right by |
 //! |---|---|---|---|
 //! | lock | before it took the lock, also just woken for it | nothing, or a free lock and one sleeper woken | the kernel, which passes the wake-up on |
+//! | | having asked to be let in, before it sleeps | a hint, for which the next release waits a microsecond | that release |
 //! | | inside | the mark "owner died", one sleeper woken | the next owner: notes it, is told, repairs |
 //! | | repairing | the same | the one after |
 //! | | having stored "free" | a free lock | nobody; whoever takes it wakes the sleepers |
@@ -83,7 +84,8 @@
 //!
 //! # What it does not do
 //!
-//! No lock is given in the order of arrival. A [`Mutex`] refuses to be locked twice by one thread. A signal
+//! No lock is given in the order of arrival; but an owner that comes back at once lets one in who has waited
+//! for some microseconds. A [`Mutex`] refuses to be locked twice by one thread. A signal
 //! handler may lock what the thread that it interrupted does not have; should that thread be killed right
 //! then, in the middle of taking a lock, those who wait for it find out within a second.
 //!
