@@ -49,7 +49,7 @@ pub fn encode_each<'v, T: Serialize + ?Sized + 'v, B>(
 pub struct Together(());
 
 impl Together {
-    /// Does as [`decode_with`], and says less of an error.
+    /// Does as [`decode_with`](super::decode_with), and says less of an error.
     pub fn decode_with<'b, S: DeserializeSeed<'b>>(
         &self,
         seed: S,
@@ -63,7 +63,7 @@ impl Together {
 
 /// Has `f` decode many messages, which costs less than one after the other.
 ///
-/// `None` if one of them names a handle. What is wrong with one says [`decode`].
+/// `None` if one of them names a handle. What is wrong with one says [`decode`](super::decode).
 pub fn together<R>(f: impl FnOnce(&Together) -> R) -> Option<R> {
     let (result, refusal) = carry::incoming(Vec::new(), || f(&Together(())));
     refusal.is_none().then_some(result)
