@@ -48,6 +48,8 @@ fn run() -> Result<(), String> {
     let options = Options::parse(std::env::args().skip(1))?;
     let mut suite = Suite::begin(options).map_err(|error| error.to_string())?;
     let all: [fn(&mut Suite); 10] = [
+        // First: forks are of a process that has done nothing else yet.
+        start::rows,
         queue::rows,
         pipe::rows,
         lock::rows,
@@ -57,7 +59,6 @@ fn run() -> Result<(), String> {
         event::rows,
         barrier::rows,
         pool::rows,
-        start::rows,
     ];
     all.into_iter().for_each(|rows| rows(&mut suite));
     queue::crates::tidy_up();

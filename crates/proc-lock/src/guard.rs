@@ -131,6 +131,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
 }
 
 /// Takes a lock for a guard. `None` at the deadline.
+#[inline]
 pub(crate) fn wait(lock: LinkedLock<'_>, deadline: Deadline) -> Option<Hold> {
     match lock.lock_until(deadline) {
         Ok(hold) => Some(hold),
