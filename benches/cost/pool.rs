@@ -269,7 +269,7 @@ fn idle(suite: &mut Suite) {
                 workers.clone()
             }))
         })
-        .with(Kind::Python, "multiprocessing.Pool", || python::subject(&["pool_memory"]))
+        .with(Kind::Python, "multiprocessing.Pool", || python::reading(&["pool_memory"]))
         .run();
 }
 

@@ -23,9 +23,18 @@ struct Python {
 
 /// Makes a subject of what the script does with these words.
 pub(crate) fn subject(words: &[&str]) -> Result<Box<dyn Subject>, String> {
+    asked(Amount::Count, words)
+}
+
+/// The same of what the script reads, which is no time: each turn once.
+pub(crate) fn reading(words: &[&str]) -> Result<Box<dyn Subject>, String> {
+    asked(Amount::Once, words)
+}
+
+fn asked(amount: Amount, words: &[&str]) -> Result<Box<dyn Subject>, String> {
     let mut python = Python::start(words)?;
     python.answer()?;
-    Ok(measuring(Amount::Count, move |n| python.turn(n)))
+    Ok(measuring(amount, move |n| python.turn(n)))
 }
 
 impl Python {

@@ -16,6 +16,8 @@ use std::hint::black_box;
 
 const SMALL: [u64; 3] = [8, 64, 1 << 10];
 const LARGE: [u64; 2] = [64 << 10, 1 << 20];
+/// How many messages of a round trip there is room for; one is on its way.
+const TURNS: usize = 16;
 
 pub(crate) fn rows(suite: &mut Suite) {
     for (what, pairs) in [("one to one", 1), ("two to two", 2)] {
@@ -41,6 +43,16 @@ pub(crate) fn rows(suite: &mut Suite) {
 /// As many clones as there are pairs.
 fn pairs<P: Clone, T: Clone>(count: usize, put: P, take: T) -> Vec<(P, T)> {
     (0..count).map(|_| (put.clone(), take.clone())).collect()
+}
+
+/// Asks again and again until there is something.
+fn poll<T, E>(ask: impl Fn() -> Result<T, E>) -> T {
+    loop {
+        if let Ok(message) = ask() {
+            return message;
+        }
+        std::hint::spin_loop();
+    }
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -176,22 +188,16 @@ fn round_trip<const N: usize>(suite: &mut Suite, what: &str, place: Place) {
         .contest("queue", what, place)
         .at(Axis::Payload, bytes as u64)
         .with(Kind::Ours, "shm-queue", move || {
-            let way = || {
-                let (tx, rx) = bounded::<[u64; N]>(16).map_err(text)?;
-                Ok::<_, String>((ours::Fixed(tx), ours::Fixed(rx)))
-            };
+            let way = || ours::way::<N, _>(ours::Fixed);
             processes::round_trip(place, way()?, way()?)
         })
         .with(Kind::Threads, "crossbeam-channel", move || {
-            let way = || {
-                let (tx, rx) = crossbeam_channel::bounded::<[u64; N]>(16);
-                (channels::Fixed(tx), channels::Fixed(rx))
-            };
+            let way = || channels::way::<N, _>(channels::Fixed);
             threads::round_trip(place, way(), way())
         })
         .with(Kind::Threads, "std::sync::mpsc", move || {
             let way = || {
-                let (tx, rx) = std::sync::mpsc::sync_channel::<[u64; N]>(16);
+                let (tx, rx) = std::sync::mpsc::sync_channel::<[u64; N]>(TURNS);
                 (channels::Fixed(tx), channels::Fixed(rx))
             };
             threads::round_trip(place, way(), way())
@@ -216,17 +222,11 @@ fn round_trip<const N: usize>(suite: &mut Suite, what: &str, place: Place) {
         Place::OneCore => row,
         _ => row
             .with(Kind::Ours, "shm-queue, polled", move || {
-                let way = || {
-                    let (tx, rx) = bounded::<[u64; N]>(16).map_err(text)?;
-                    Ok::<_, String>((ours::Fixed(tx), ours::Polled(rx)))
-                };
+                let way = || ours::way::<N, _>(ours::Polled);
                 processes::round_trip(place, way()?, way()?)
             })
             .with(Kind::Threads, "crossbeam-channel, polled", move || {
-                let way = || {
-                    let (tx, rx) = crossbeam_channel::bounded::<[u64; N]>(16);
-                    (channels::Fixed(tx), channels::Polled(rx))
-                };
+                let way = || channels::way::<N, _>(channels::Polled);
                 threads::round_trip(place, way(), way())
             })
             .with(Kind::Peer, "iceoryx2", move || {

@@ -1,5 +1,6 @@
 //! The halves of channels between threads.
 
+use super::{TURNS, poll};
 use crate::ends::{Put, Take};
 use crate::payload::begins_with;
 use std::hint::black_box;
@@ -32,13 +33,16 @@ pub(crate) struct Polled<E>(pub(crate) E);
 
 impl<const N: usize> Take for Polled<crossbeam_channel::Receiver<[u64; N]>> {
     fn take(&mut self) -> u64 {
-        loop {
-            if let Ok(message) = self.0.try_recv() {
-                return black_box(&message)[0];
-            }
-            std::hint::spin_loop();
-        }
+        black_box(&poll(|| self.0.try_recv()))[0]
     }
+}
+
+/// Makes one way of a round trip, with a receiver that is asked as `take` has it.
+pub(crate) fn way<const N: usize, T>(
+    take: impl FnOnce(crossbeam_channel::Receiver<[u64; N]>) -> T,
+) -> (Fixed<crossbeam_channel::Sender<[u64; N]>>, T) {
+    let (tx, rx) = crossbeam_channel::bounded(TURNS);
+    (Fixed(tx), take(rx))
 }
 
 macro_rules! halves {

@@ -1,9 +1,10 @@
 //! The halves of `shm-queue`'s queues.
 
+use super::{TURNS, poll, text};
 use crate::ends::{Put, Take};
 use crate::payload::{begins_with, payload};
 use multiproc::queue::{
-    BlockReceiver, BlockSender, ByteReceiver, ByteSender, LeaseReceiver, Receiver, Sender,
+    BlockReceiver, BlockSender, ByteReceiver, ByteSender, LeaseReceiver, Receiver, Sender, bounded,
 };
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -42,13 +43,19 @@ pub(crate) struct Polled<E>(pub(crate) E);
 
 impl<const N: usize> Take for Polled<Receiver<[u64; N]>> {
     fn take(&mut self) -> u64 {
-        loop {
-            if let Ok(message) = self.0.try_recv() {
-                return black_box(&message)[0];
-            }
-            std::hint::spin_loop();
-        }
+        black_box(&poll(|| self.0.try_recv()))[0]
     }
+}
+
+/// Both ends of one way of a round trip.
+type Way<const N: usize, T> = (Fixed<Sender<[u64; N]>>, T);
+
+/// Makes one way of a round trip, with a receiver that is asked as `take` has it.
+pub(crate) fn way<const N: usize, T>(
+    take: impl FnOnce(Receiver<[u64; N]>) -> T,
+) -> Result<Way<N, T>, String> {
+    let (tx, rx) = bounded(TURNS).map_err(text)?;
+    Ok((Fixed(tx), take(rx)))
 }
 
 /// Messages of `N` words, leased and acknowledged.
