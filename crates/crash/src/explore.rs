@@ -20,8 +20,8 @@ pub(crate) use job::{RowArguments, run_row};
 pub(crate) struct Arguments {
     /// Only rows with one of these in their name
     names: Vec<String>,
-    /// Kill at every how many instructions; 1 for all. If not given, each row has a stride of its own,
-    /// which is 1 for all but the slowest
+    /// Kill at every how many instructions; 1 for all. If not given, wherever anything has changed that
+    /// another process or the kernel could tell
     #[arg(long)]
     stride: Option<usize>,
     /// About how many double kills in each row that has any; 0 for all
@@ -38,8 +38,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     fn plan(&self, row: &Row) -> Plan {
         // A control is to be found out, whatever is left out elsewhere.
-        let wanted = self.stride.filter(|_| row.wanted.is_none());
-        let stride = wanted.unwrap_or(row.stride).max(1);
+        let stride = self.stride.map(|stride| if row.wanted.is_some() { 1 } else { stride.max(1) });
         Plan { stride, pairs: self.pairs, patience: Duration::from_secs(10) }
     }
 }
@@ -59,8 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let cpus = || thread::available_parallelism().map_or(1, Into::into);
     let jobs = arguments.jobs.unwrap_or_else(|| 2 * cpus()).max(1);
     let verdicts = run_all(&rows, arguments, jobs)?;
-    let strides: Vec<usize> = rows.iter().map(|(_, row)| arguments.plan(row).stride).collect();
-    table::print(&rows, &strides, &verdicts, start.elapsed());
+    let plans: Vec<Plan> = rows.iter().map(|(_, row)| arguments.plan(row)).collect();
+    table::print(&rows, &plans, &verdicts, start.elapsed());
     let bad = rows.iter().zip(&verdicts).filter(|((_, row), verdict)| !verdict.is_as_wanted(row));
     match bad.count() {
         0 => Ok(()),

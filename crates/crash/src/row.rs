@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, demand};
 use std::time::Duration;
-use testkit::{End, Limits, PairReport, Report};
+use testkit::{End, Every, Limits, PairReport, Report};
 
 /// An operation, the state in which it is killed, and what must come of it.
 pub(crate) struct Row {
@@ -10,9 +10,6 @@ pub(crate) struct Row {
     pub(crate) scenario: &'static str,
     /// The fault that must be found: a control. `None` for what must have none.
     pub(crate) wanted: Option<Fault>,
-    /// Every how many instructions there is a kill, unless the command line says so: 1, but for rows in
-    /// which all of them take longer than ten seconds.
-    pub(crate) stride: usize,
     pub(crate) run: fn(&Plan) -> Seen,
 }
 
@@ -22,7 +19,7 @@ pub(crate) const fn row(
     scenario: &'static str,
     run: fn(&Plan) -> Seen,
 ) -> Row {
-    Row { operation, scenario, wanted: None, stride: 1, run }
+    Row { operation, scenario, wanted: None, run }
 }
 
 /// A row in which the explorer must find this fault.
@@ -32,15 +29,10 @@ pub(crate) const fn control(
     fault: Fault,
     run: fn(&Plan) -> Seen,
 ) -> Row {
-    Row { operation, scenario, wanted: Some(fault), stride: 1, run }
+    Row { operation, scenario, wanted: Some(fault), run }
 }
 
 impl Row {
-    /// The same row, with a kill only at every so many instructions, or with so many times fewer pairs.
-    pub(crate) const fn every(self, stride: usize) -> Self {
-        Self { stride, ..self }
-    }
-
     pub(crate) fn name(&self) -> String {
         format!("{}: {}", self.operation, self.scenario)
     }
@@ -55,8 +47,8 @@ impl Row {
 /// How thoroughly a row is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Every how many instructions there is a kill.
-    pub(crate) stride: usize,
+    /// Every how many instructions there is a kill; `None` is after each that changed anything.
+    pub(crate) stride: Option<usize>,
     /// About how many double kills a row has that has any; 0 for all there are.
     pub(crate) pairs: usize,
     /// How long those are given that have something to do.
@@ -69,7 +61,13 @@ impl Plan {
         // Shorter than the 25 ms after which who waits at a queue first looks for its peers.
         let nap = Duration::from_millis(10);
         let default = Limits::default();
-        Limits { from_mark: true, stride: self.stride, max_points: 50_000, nap, ..default }
+        Limits {
+            from_mark: true,
+            every: self.stride.map_or(Every::Changes(1), Every::Instructions),
+            max_points: 50_000,
+            nap,
+            ..default
+        }
     }
 }
 
@@ -84,7 +82,7 @@ pub(crate) struct Seen {
     pub(crate) missed: usize,
     /// Double kills.
     pub(crate) pairs: usize,
-    /// Every how many instructions each of a pair was killed; 0 where there are no pairs.
+    /// Every how many instructions or changes each of a pair was killed; 0 where there are no pairs.
     pub(crate) stride: usize,
 }
 

@@ -57,7 +57,7 @@ fn sending(len: usize) {
     let body = message(1, len);
     let mut outcomes = [0; 2];
     let report = kill_at_every_instruction(
-        Limits { stride: 1, max_points: 60_000, ..Limits::default() },
+        Limits { max_points: 60_000, ..Limits::default() },
         narrow,
         |(tx, _)| tx.send(&body).unwrap(),
         |pipe, KillPoint { finished, .. }| {
@@ -88,7 +88,6 @@ fn receiving(len: usize, queued: bool) {
     let mut outcomes = [0; 3];
     let report = kill_at_every_instruction(
         Limits {
-            stride: 1,
             max_points: 60_000,
             nap: Duration::from_millis(10),
             on_sleep: Some(Box::new(|(tx, _): &Pipe| tx.send(&message(1, len)).unwrap())),
@@ -144,7 +143,6 @@ fn a_sender_killed_in_its_sleep_or_when_it_is_woken_has_sent_a_whole_message_or_
     let body = message(1, len);
     let report = kill_at_every_instruction(
         Limits {
-            stride: 1,
             max_points: 60_000,
             // Empties the pipe, so that there is room.
             on_sleep: Some(Box::new(|(_, rx): &Pipe| while rx.try_recv().is_ok() {})),

@@ -34,8 +34,7 @@ fn change(mutex: &ReentrantMutex<[u64; 2]>) {
 fn twice_and_free_again() {
     let _dog = watchdog(DOG);
     let mut told = 0;
-    // Whatever is thinned elsewhere: some of them must lie inside.
-    let limits = Limits { stride: 1, ..Limits::default() };
+    let limits = Limits::default();
     let report = kill_at_every_instruction(limits, mutex, change, |mutex, point| {
         let mut child = fork(|| match mutex.lock() {
             Ok(both) => assert_eq!(both.get()[0], both.get()[1], "a half-change was not told"),

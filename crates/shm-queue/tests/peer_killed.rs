@@ -185,12 +185,6 @@ fn passes(what: &str, explore: impl FnOnce() -> Report) {
     assert_eq!(report.end, End::Finished);
 }
 
-/// One in seven: each victim sleeps first, and has thousands of instructions behind its sleep.
-fn now_and_then<'a, S>() -> Limits<'a, S> {
-    let every = Limits::<S>::default().stride;
-    Limits { stride: 7 * every, ..Limits::default() }
-}
-
 fn send<Q: Queue>() -> Report {
     kill_at_every_instruction(
         Limits::default(),
@@ -207,8 +201,7 @@ fn send<Q: Queue>() -> Report {
 fn recv<Q: Queue>() -> Report {
     let mut lost = 0;
     let report = kill_at_every_instruction(
-        // Whatever is thinned elsewhere: some of them must lie in the window.
-        Limits { stride: 1, ..Limits::default() },
+        Limits::default(),
         || Scene::<Q>::with([10, 11]),
         |scene| assert_eq!(scene.queue.recv(Verb::Block), 10),
         |scene, point| {
@@ -232,7 +225,7 @@ fn woken_receiver<Q: Queue>() -> Report {
             scene.queue.send(10, Verb::Block);
             scene.queue.send(11, Verb::Block);
         })),
-        ..now_and_then()
+        ..Limits::default()
     };
     let victim = |scene: &Scene<Q>| {
         let number = scene.queue.recv(Verb::Block);
@@ -271,7 +264,7 @@ fn woken_sender<Q: Queue>() -> Report {
             assert_eq!(scene.queue.recv(Verb::Block), 10);
             assert_eq!(scene.queue.recv(Verb::Block), 11);
         })),
-        ..now_and_then()
+        ..Limits::default()
     };
     let setup = || Scene::<Q>::with([10, 11, 12]);
     let victim = |scene: &Scene<Q>| scene.queue.send(ITS_OWN, Verb::Block);

@@ -1,6 +1,6 @@
 //! One victim after the other, each killed a little further on.
 
-use crate::explore::{End, KillPoint, Limits};
+use crate::explore::{End, Every, KillPoint, Limits};
 use crate::stretch::Vdso;
 use crate::way::{Goal, Way};
 
@@ -9,17 +9,28 @@ use crate::way::{Goal, Way};
 pub(crate) struct Hunt {
     vdso: Vdso,
     way: Way,
-    /// How many instructions of its closure the victim shall do.
+    /// How many instructions of its closure the victim shall do, or the last one did.
     target: usize,
     /// How many of its sleeps it shall be woken from; it is killed in the next one.
     wakes: usize,
+    /// Whether victims are stepped all the way: what they pass in a leap, nobody sees.
+    on_foot: bool,
 }
 
 impl Hunt {
     #[track_caller]
     pub(crate) fn new<S>(limits: &Limits<'_, S>) -> Self {
-        assert!(limits.stride > 0, "a stride of zero instructions explores nothing");
-        Self { vdso: Vdso::find(), way: Way::new(limits.nap), target: 0, wakes: 0 }
+        assert!(
+            limits.every.count() > 0,
+            "with nothing between two kills it would never come to the end"
+        );
+        Self {
+            vdso: Vdso::find(),
+            way: Way::new(limits.nap),
+            target: 0,
+            wakes: 0,
+            on_foot: limits.step_all,
+        }
     }
 
     /// Makes a scene, and kills a victim in it. The same place again, until [`advance`](Self::advance).
@@ -30,7 +41,7 @@ impl Hunt {
         mut setup: impl FnMut() -> S,
         victim: impl Fn(&S),
     ) -> (S, KillPoint) {
-        let mut leap = !limits.step_all;
+        let mut leap = !self.on_foot;
         loop {
             let state = setup();
             let mut tracee = self.way.start(&self.vdso, limits.from_mark, || victim(&state));
@@ -52,11 +63,18 @@ impl Hunt {
     /// Goes on to the next place after the one where the last victim was killed, or says why there is
     /// none.
     pub(crate) fn advance<S>(&mut self, limits: &Limits<'_, S>, point: KillPoint) -> Option<End> {
+        self.way.settle();
         if point.finished {
-            return Some(End::Finished);
+            // One that goes another way than the last may have leapt over a change that was never seen.
+            let is_last = !limits.every.are_changes() || self.on_foot;
+            self.on_foot = true;
+            return is_last.then_some(End::Finished);
         }
         if !point.asleep {
-            self.target += limits.stride;
+            match limits.every {
+                Every::Changes(_) => self.target = point.instruction,
+                Every::Instructions(stride) => self.target += stride,
+            }
         } else if limits.on_sleep.is_some() {
             // The same target once more, by a victim that is woken on its way.
             self.wakes += 1;
@@ -64,6 +82,11 @@ impl Hunt {
             return Some(End::Asleep);
         }
         None
+    }
+
+    /// Returns how many different changes victims were seen to make.
+    pub(crate) fn changes(&self) -> usize {
+        self.way.changes()
     }
 
     /// Returns how many addresses a victim passed at which none was killed.

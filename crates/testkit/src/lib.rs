@@ -95,6 +95,7 @@
 compile_error!("testkit runs on Linux only: it is built on fork, pidfds and ptrace");
 
 mod asleep;
+mod changes;
 mod child;
 mod control;
 mod explore;
@@ -114,11 +115,14 @@ mod trail;
 mod until;
 mod watchdog;
 mod way;
+mod world;
 
 pub use asleep::is_asleep;
 pub use child::{Child, Outcome};
 pub use control::assert_caught;
-pub use explore::{BeforeKill, End, KillPoint, Limits, OnSleep, Report, kill_at_every_instruction};
+pub use explore::{
+    BeforeKill, End, Every, KillPoint, Limits, OnSleep, Report, kill_at_every_instruction,
+};
 pub use fork::fork;
 pub use mark::explore_from_here;
 pub use pairs::{PairReport, kill_pairs};

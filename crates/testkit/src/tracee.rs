@@ -152,6 +152,14 @@ impl<'a> Tracee<'a> {
         None
     }
 
+    /// Says whether the instruction at `ip` is a system call.
+    pub(crate) fn calls_the_kernel(&self, ip: u64) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return matches!(self.code(ip), [0x0f, 0x05, ..]);
+        #[cfg(target_arch = "aarch64")]
+        return (self.peek(ip).cast_unsigned() >> ((ip % 8) * 8)) as u32 == 0xd400_0001;
+    }
+
     /// Returns where the function will return to before whose first instruction the tracee stands.
     fn return_address(&self) -> u64 {
         let registers = match ptrace::getregs(self.pid()) {
@@ -169,10 +177,10 @@ impl<'a> Tracee<'a> {
     fn code(&self, ip: u64) -> [u8; 8] {
         let shift = (ip % 8) * 8;
         let low = self.peek(ip).cast_unsigned() >> shift;
-        // Nearly all instructions begin with no prefix: one look is enough for these.
-        let prefixed = matches!(low.to_le_bytes()[0], 0xf2 | 0xf3 | 0x66 | 0x67);
+        // What is looked for begins with one of these; one look is enough for all others.
+        let more = matches!(low.to_le_bytes()[0], 0x0f | 0xf2 | 0xf3 | 0x66 | 0x67);
         let high = match 64 - shift {
-            left @ 1..64 if prefixed => self.peek(ip + 8).cast_unsigned() << left,
+            left @ 1..64 if more => self.peek(ip + 8).cast_unsigned() << left,
             _ => 0,
         };
         (low | high).to_le_bytes()
@@ -275,7 +283,7 @@ impl<'a> Tracee<'a> {
         self.child.reap();
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.pid())
     }
 

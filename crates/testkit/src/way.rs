@@ -1,5 +1,6 @@
 //! The way of one victim after the other to its kill point.
 
+use crate::changes::Changes;
 use crate::explore::{KillPoint, Limits};
 use crate::mark::{become_victim, explore_from_here};
 use crate::place::Place;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub(crate) struct Way {
     ticker: Ticker,
     trail: Trail,
+    changes: Changes,
     /// One word that the victim sets when its closure has returned.
     done: SharedPage,
     /// How many steps lie between the victim's stop and its first kill point.
@@ -29,7 +31,8 @@ pub(crate) struct Way {
 
 /// Where one victim shall go, and who wakes it on the way.
 pub(crate) struct Goal<'a, 'h, S> {
-    /// How many instructions of the closure it shall do.
+    /// How many instructions of the closure it shall do; with [`Every::Changes`](crate::Every), only how many it
+    /// did where the last one was killed.
     pub(crate) target: usize,
     /// How many of its sleeps it shall be woken from.
     pub(crate) wakes: usize,
@@ -49,6 +52,7 @@ impl Way {
         Self {
             ticker,
             trail: Trail::default(),
+            changes: Changes::default(),
             done: SharedPage::new(1),
             prologue: None,
             passed: HashSet::new(),
@@ -59,6 +63,16 @@ impl Way {
     /// Returns how many addresses a victim passed at which none was killed.
     pub(crate) fn missed(&self) -> usize {
         self.passed.difference(&self.killed).count()
+    }
+
+    /// Returns how many different changes victims were seen to make.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes.count()
+    }
+
+    /// Is done with the place where the last victim was killed.
+    pub(crate) fn settle(&mut self) {
+        self.changes.settle();
     }
 
     /// Forks the next victim, which stops just before its first kill point.
@@ -98,6 +112,9 @@ impl Way {
         let mut ticking = self.ticker.tick();
         let mut position = 0;
         let mut sleeps = 0;
+        let seeks = limits.every.are_changes();
+        let (mut looks, mut arrived) = (false, false);
+        self.changes.set_out();
         loop {
             let ip = tracee.ip();
             self.trail.note(position, ip);
@@ -108,9 +125,15 @@ impl Way {
             let finished = self.is_done();
             let end = self.prologue.map(|prologue| prologue + target);
             if self.prologue.is_some_and(|prologue| position >= prologue) {
-                self.passed.insert(ip);
+                if !seeks {
+                    self.passed.insert(ip);
+                } else if !looks {
+                    looks = true;
+                    arrived = self.changes.begin(tracee);
+                }
             }
-            if finished || end.is_some_and(|end| position >= end) {
+            let arrived_at_target = !seeks && end.is_some_and(|end| position >= end);
+            if finished || arrived || arrived_at_target {
                 self.killed.insert(ip);
                 return Some(KillPoint { instruction, asleep: false, finished, ip });
             }
@@ -118,7 +141,13 @@ impl Way {
             let landmark = end.filter(|_| leap).and_then(|end| self.trail.landmark(position, end));
             if let Some(landmark) = landmark {
                 match tracee.leap(landmark.ip, landmark.hits, limits.nap) {
-                    Some(Step::Done) => position = landmark.position,
+                    Some(Step::Done) => {
+                        if seeks {
+                            self.changes.leap(position, landmark.position, tracee);
+                            looks = self.prologue.is_some_and(|at| landmark.position >= at);
+                        }
+                        position = landmark.position;
+                    }
                     Some(Step::Ended(outcome)) if !self.is_done() => {
                         panic!("the victim {outcome} after more than {instruction} instructions")
                     }
@@ -127,6 +156,7 @@ impl Way {
                 continue;
             }
 
+            let calls = seeks && tracee.calls_the_kernel(ip);
             let mut step = match self.trail.is_sleep(position) {
                 true => tracee.step_to_sleep(ip),
                 false => tracee.step(ip, limits.nap),
@@ -148,7 +178,13 @@ impl Way {
                 step = tracee.go_on(limits.patience);
             }
             match step {
-                Step::Done => position += 1,
+                Step::Done => {
+                    if looks {
+                        let new = self.changes.look(position, ip, calls, tracee);
+                        arrived = new >= limits.every.count();
+                    }
+                    position += 1;
+                }
                 Step::Asleep => panic!(
                     "nobody woke the victim: it still sleeps {:?} after on_sleep, in instruction \
                      {instruction}, before {}",

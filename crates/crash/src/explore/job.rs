@@ -35,6 +35,7 @@ impl Verdict {
 #[derive(Args, Debug)]
 pub(crate) struct RowArguments {
     number: usize,
+    /// 0 is [`Plan::stride`]'s `None`.
     stride: usize,
     pairs: usize,
     /// In milliseconds.
@@ -62,7 +63,7 @@ fn call(number: usize, plan: Plan) -> std::io::Result<Output> {
     // Also when the file was built anew meanwhile.
     Command::new("/proc/self/exe")
         .arg("row")
-        .args([number, plan.stride, plan.pairs].map(|value| value.to_string()))
+        .args([number, plan.stride.unwrap_or(0), plan.pairs].map(|value| value.to_string()))
         .arg(plan.patience.as_millis().to_string())
         .stdin(Stdio::null())
         .output()
@@ -95,7 +96,8 @@ pub(crate) fn run_row(arguments: &RowArguments) -> Result<(), Failure> {
         // A hang is what we look for.
         patience = patience.min(Duration::from_secs(1));
     }
-    let plan = Plan { stride: arguments.stride, pairs: arguments.pairs, patience };
+    let stride = Some(arguments.stride).filter(|stride| *stride > 0);
+    let plan = Plan { stride, pairs: arguments.pairs, patience };
     match catch_unwind(AssertUnwindSafe(|| (row.run)(&plan))) {
         Ok(Seen { points, asleep, missed, pairs, stride }) => {
             println!("seen {points} {asleep} {missed} {pairs} {stride}");

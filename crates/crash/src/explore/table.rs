@@ -1,7 +1,7 @@
 //! The table as it is printed.
 
 use super::job::Verdict;
-use crate::row::{Row, Seen};
+use crate::row::{Plan, Row, Seen};
 use comfy_table::{CellAlignment, Table, presets};
 use std::time::Duration;
 
@@ -18,12 +18,7 @@ pub(crate) fn progress(row: &Row, verdict: &Verdict) {
 }
 
 /// All rows and the sums.
-pub(crate) fn print(
-    rows: &[(usize, &Row)],
-    strides: &[usize],
-    verdicts: &[Verdict],
-    took: Duration,
-) {
+pub(crate) fn print(rows: &[(usize, &Row)], plans: &[Plan], verdicts: &[Verdict], took: Duration) {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     table.set_header([
@@ -38,7 +33,7 @@ pub(crate) fn print(
         "s",
     ]);
     let mut sum = Seen::default();
-    for (((_, row), stride), verdict) in rows.iter().zip(strides).zip(verdicts) {
+    for (((_, row), plan), verdict) in rows.iter().zip(plans).zip(verdicts) {
         let seen = verdict.result.as_ref().ok();
         if let Some(seen) = seen {
             sum.points += seen.points;
@@ -53,10 +48,7 @@ pub(crate) fn print(
         table.add_row([
             row.operation.to_owned(),
             row.scenario.to_owned(),
-            seen.map(|seen| seen.stride)
-                .filter(|stride| *stride > 0)
-                .unwrap_or(*stride)
-                .to_string(),
+            every(plan, seen.map_or(0, |seen| seen.stride)),
             number(|seen| seen.points),
             number(|seen| seen.asleep),
             number(|seen| seen.missed),
@@ -77,6 +69,15 @@ pub(crate) fn print(
         rows.len(),
         took.as_secs_f64()
     );
+}
+
+/// What lies between two kills of a row, or of each of its pairs.
+fn every(plan: &Plan, of_a_pair: usize) -> String {
+    match (plan.stride, of_a_pair) {
+        (None, 0 | 1) => "change".to_owned(),
+        (None, changes) => format!("{changes} changes"),
+        (Some(stride), 0) | (Some(_), stride) => stride.to_string(),
+    }
 }
 
 fn short(row: &Row, verdict: &Verdict) -> String {

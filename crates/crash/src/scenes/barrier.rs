@@ -29,24 +29,16 @@ pub(crate) const ROWS: &[Row] = &[
     row("Barrier::wait_with", "leads, two asleep", |plan| acts(false, Deed::Leads, plan)),
     row("Barrier::wait_timeout", "first of three", |plan| {
         comes_first(false, Deed::WaitsLong, plan)
-    })
-    .every(3),
-    row("Barrier::wait_timeout", "last, two asleep", |plan| acts(false, Deed::WaitsLong, plan))
-        .every(3),
-    row("Barrier::wait_timeout", "gives up, one asleep", |plan| acts(false, Deed::GivesUp, plan))
-        .every(3),
+    }),
+    row("Barrier::wait_timeout", "last, two asleep", |plan| acts(false, Deed::WaitsLong, plan)),
+    row("Barrier::wait_timeout", "gives up, one asleep", |plan| acts(false, Deed::GivesUp, plan)),
     row("Barrier::abort", "two asleep", |plan| acts(false, Deed::Aborts, plan)),
     row("Barrier::reset", "two asleep", |plan| acts(false, Deed::Resets, plan)),
-    row("Barrier::wait", "shrinking, first of three", |plan| comes_first(true, Deed::Waits, plan))
-        .every(3),
-    row("Barrier::wait", "shrinking, last, two asleep", |plan| acts(true, Deed::Waits, plan))
-        .every(3),
-    row("Barrier::wait_with", "shrinking, leads, two asleep", |plan| acts(true, Deed::Leads, plan))
-        .every(3),
-    row("Barrier::reset", "broken by one who was killed too", |plan| mended_twice(false, plan))
-        .every(11),
-    row("Barrier::reset", "shrunk by one who was killed too", |plan| mended_twice(true, plan))
-        .every(7),
+    row("Barrier::wait", "shrinking, first of three", |plan| comes_first(true, Deed::Waits, plan)),
+    row("Barrier::wait", "shrinking, last, two asleep", |plan| acts(true, Deed::Waits, plan)),
+    row("Barrier::wait_with", "shrinking, leads, two asleep", |plan| acts(true, Deed::Leads, plan)),
+    row("Barrier::reset", "broken by one who was killed too", |plan| mended_twice(false, plan)),
+    row("Barrier::reset", "shrunk by one who was killed too", |plan| mended_twice(true, plan)),
 ];
 
 const PARTIES: u64 = 3;

@@ -69,18 +69,15 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Barrier::open_or_create", "another does it, too", |plan| {
         makes(&BARRIER, false, true, plan)
-    })
-    .every(5),
+    }),
     row("Sender::create", "nothing there", |plan| makes(&QUEUE, true, false, plan)),
     row("Sender::open_or_create", "another does it, too", |plan| makes(&QUEUE, false, true, plan)),
     row("BlockSender::open_or_create", "another does it, too", |plan| {
         makes(&BLOCKS, false, true, plan)
-    })
-    .every(3),
+    }),
     row("LeaseReceiver::open_or_create", "another does it, too", |plan| {
         makes(&LEASES, false, true, plan)
-    })
-    .every(3),
+    }),
 ];
 
 struct Scene {

@@ -80,8 +80,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Condvar::notify_one", "next one killed too, two sleepers", |plan| {
         semaphore::release_twice(&STORE, plan)
-    })
-    .every(5),
+    }),
     row("Event::set", "two sleepers", |plan| opens(&EVENT, false, 2, plan)),
     row("Event::set", "sleeper, another sets it", |plan| opens(&EVENT, true, 1, plan)),
     row("Event::wait", "woken, another asleep", |plan| passes(&EVENT, Verb::Block, plan)),

@@ -140,8 +140,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("ByteLeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&BYTES, plan)
-    })
-    .every(3),
+    }),
     row("LeaseReceiver::lease, drop", "the last time, poisons it", |plan| {
         leases(&POISONING, 1, End::GivenBack, false, plan)
     }),

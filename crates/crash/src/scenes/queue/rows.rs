@@ -81,8 +81,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("BlockReceiver::recv", "empty, woken, another asleep", |plan| {
         woken_receiver(&BLOCKS, Block, false, plan)
     }),
-    row("BlockReceiver::recv", "next receiver killed too", |plan| recv_twice(&BLOCKS, plan))
-        .every(5),
+    row("BlockReceiver::recv", "next receiver killed too", |plan| recv_twice(&BLOCKS, plan)),
     row("ByteSender::send", "wrap of the arena", |plan| send(&BYTES, Block, plan)),
     row("ByteSender::try_send", "wrap of the arena", |plan| send(&BYTES, Try, plan)),
     row("ByteSender::send", "sleeper, barger", |plan| send_to_sleepers(&BYTES, 1, true, plan)),
@@ -114,6 +113,5 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Sender::force_send", "full", |plan| force(&FORCED, 0, plan)),
     row("Sender::force_send", "full, two senders asleep", |plan| force(&FORCED, 2, plan)),
-    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan))
-        .every(3),
+    row("ByteSender::force_send", "full, sender asleep", |plan| force(&FORCED_BYTES, 1, plan)),
 ];

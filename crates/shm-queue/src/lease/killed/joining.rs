@@ -13,7 +13,7 @@ fn woken_joiner() -> Report {
             let holder = scene.others.borrow_mut().remove(0);
             holder.assert_ok();
         })),
-        ..thin(13)
+        ..limits()
     };
     kill_at_every_instruction(
         limits,
@@ -64,10 +64,8 @@ fn hears_first() -> Report {
                 scene.others.borrow_mut().push(receiver);
             }
         })),
-        ..thin(13)
+        ..limits()
     };
-    // The control's fault lies open from the wake to the end of passing it on, dozens of instructions.
-    let limits = if FAULT.get().is_some() { Limits { stride: 5, ..limits } } else { limits };
     kill_at_every_instruction(
         limits,
         Scene::<Numbers>::with_a_holder,

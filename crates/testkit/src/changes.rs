@@ -1,0 +1,84 @@
+//! Which changes of the world victims were seen to make, and after which of them one was killed.
+
+use crate::tracee::Tracee;
+use crate::world::World;
+use std::collections::HashSet;
+
+/// A change by its place: the address of the instruction that made it, and the how manieth time it was
+/// that this one made any.
+type Change = (u64, usize);
+
+/// The changes on the way of one victim after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    world: World,
+    /// Those of the last way, and of this one as far as it has come: the position of the instruction,
+    /// and its address.
+    last: Vec<(usize, u64)>,
+    made: Vec<(usize, u64)>,
+    /// Those that are done with.
+    known: HashSet<Change>,
+    /// Those of this way that are new. The victim is killed after the last one.
+    new: Vec<Change>,
+    /// Whether one was killed before the first instruction.
+    begun: bool,
+}
+
+impl Changes {
+    /// Begins the way of a victim that was not killed anywhere yet.
+    pub(crate) fn set_out(&mut self) {
+        std::mem::swap(&mut self.last, &mut self.made);
+        self.made.clear();
+        self.new.clear();
+    }
+
+    /// The victim was at `from` and is at `to`; what it changed in between is what the last one did.
+    pub(crate) fn leap(&mut self, from: usize, to: usize, tracee: &Tracee<'_>) {
+        let between = self.last.iter().filter(|(position, _)| (from..to).contains(position));
+        self.made.extend(between);
+        self.world.chart(tracee.pid());
+    }
+
+    /// Looks for the first time, and says whether here is where to kill.
+    pub(crate) fn begin(&mut self, tracee: &Tracee<'_>) -> bool {
+        self.world.chart(tracee.pid());
+        !self.begun
+    }
+
+    /// Looks what the instruction at `ip` did, before which the victim stood at `position`. A system call
+    /// always counts: the kernel has a state, too. Returns how many new changes there were on the way.
+    pub(crate) fn look(
+        &mut self,
+        position: usize,
+        ip: u64,
+        called: bool,
+        tracee: &Tracee<'_>,
+    ) -> usize {
+        let changed = match called {
+            true => {
+                self.world.chart(tracee.pid());
+                true
+            }
+            false => self.world.look(tracee.pid()),
+        };
+        if changed {
+            self.made.push((position, ip));
+            let change = (ip, self.made.iter().filter(|(_, address)| *address == ip).count());
+            if !self.known.contains(&change) {
+                self.new.push(change);
+            }
+        }
+        self.new.len()
+    }
+
+    /// Leaves those behind for good after which, or after the last of which, a victim was killed.
+    pub(crate) fn settle(&mut self) {
+        self.begun = true;
+        self.known.extend(self.new.drain(..));
+    }
+
+    /// Returns how many there were of all victims.
+    pub(crate) fn count(&self) -> usize {
+        self.known.len()
+    }
+}
