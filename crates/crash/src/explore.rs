@@ -24,8 +24,12 @@ pub(crate) struct Arguments {
     /// another process or the kernel could tell
     #[arg(long)]
     stride: Option<usize>,
+    /// How many victims at each of these places, for what others do then goes one way or the other; not
+    /// with `--stride`
+    #[arg(long, default_value_t = 3)]
+    times: usize,
     /// About how many double kills in each row that has any; 0 for all
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 0)]
     pairs: usize,
     /// How many rows at once; twice the number of CPUs, if not given, for half of them wait
     #[arg(long)]
@@ -39,7 +43,8 @@ impl Arguments {
     fn plan(&self, row: &Row) -> Plan {
         // A control is to be found out, whatever is left out elsewhere.
         let stride = self.stride.map(|stride| if row.wanted.is_some() { 1 } else { stride.max(1) });
-        Plan { stride, pairs: self.pairs, patience: Duration::from_secs(10) }
+        let times = if row.wanted.is_some() { self.times.max(10) } else { self.times.max(1) };
+        Plan { stride, times, pairs: self.pairs, patience: Duration::from_secs(10) }
     }
 }
 

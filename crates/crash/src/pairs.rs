@@ -2,7 +2,7 @@
 
 use crate::row::{Plan, Seen};
 use std::cell::Cell;
-use testkit::{Every, KillPoint, Limits, kill_at_every_instruction, kill_pairs};
+use testkit::{KillPoint, Limits, kill_at_every_instruction, kill_pairs};
 
 /// Far enough for a victim to end before its second kill point.
 const WHOLE: usize = 1 << 20;
@@ -19,14 +19,11 @@ pub(crate) fn explore<S>(
     before_second: impl Fn(&S),
     check: impl FnMut(S, [KillPoint; 2]),
 ) -> Seen {
-    let every = |count| match plan.stride {
-        Some(_) => Every::Instructions(count),
-        None => Every::Changes(count),
-    };
-    // How long the two are, in instructions or in changes. The first scene is left as it is: nobody is killed in the middle.
+    // How long the two are, in instructions or in changes. The first scene is left as it is: nobody is killed
+    // in the middle.
     let length = |body: &dyn Fn(&S), setup: &mut dyn FnMut() -> S| {
         let last = Cell::new(0);
-        let limits = Limits { every: every(WHOLE), ..plan.limits() };
+        let limits = Limits { stride: WHOLE, times: 1, ..plan.limits() };
         let report = kill_at_every_instruction(limits, setup, body, |_, point| {
             last.set(last.get().max(point.instruction));
         });
@@ -37,10 +34,10 @@ pub(crate) fn explore<S>(
         0 => plan.stride.unwrap_or(1),
         wanted => ((all as f64 / wanted as f64).sqrt().ceil() as usize).max(1),
     };
-    let first = Limits { every: every(stride), ..plan.limits() };
+    let first = Limits { stride, ..plan.limits() };
     let second = Limits {
         before_kill: Some(Box::new(|state: &S, _: &KillPoint| before_second(state))),
-        ..Limits { every: every(stride), ..plan.limits() }
+        ..Limits { stride, ..plan.limits() }
     };
     let seen: Seen = kill_pairs(first, second, setup, victim, recoverer, check).into();
     Seen { stride, ..seen }

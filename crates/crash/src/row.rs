@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, demand};
 use std::time::Duration;
-use testkit::{End, Every, Limits, PairReport, Report};
+use testkit::{End, Limits, PairReport, Report};
 
 /// An operation, the state in which it is killed, and what must come of it.
 pub(crate) struct Row {
@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) stride: Option<usize>,
     /// About how many double kills a row has that has any; 0 for all there are.
     pub(crate) pairs: usize,
+    /// How many victims are killed at each place, where only changes count.
+    pub(crate) times: usize,
     /// How long those are given that have something to do.
     pub(crate) patience: Duration,
 }
@@ -61,9 +63,12 @@ impl Plan {
         // Shorter than the 25 ms after which who waits at a queue first looks for its peers.
         let nap = Duration::from_millis(10);
         let default = Limits::default();
+        let times = if self.stride.is_none() { self.times } else { 1 };
         Limits {
             from_mark: true,
-            every: self.stride.map_or(Every::Changes(1), Every::Instructions),
+            times,
+            stride: self.stride.unwrap_or(1),
+            changes_only: self.stride.is_none(),
             max_points: 50_000,
             nap,
             ..default

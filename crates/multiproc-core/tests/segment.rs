@@ -68,7 +68,7 @@ fn what_is_no_segment_is_refused() {
 fn a_creator_killed_anywhere_leaves_a_whole_file_or_none() {
     let _dog = watchdog(Duration::from_secs(280));
     let report = kill_at_every_instruction(
-        Limits::default(),
+        Limits { stride: 7, max_points: 20_000, ..Limits::default() },
         || tempfile::tempdir().unwrap(),
         |dir| drop(make(Place::Path(&dir.path().join("s")))),
         |dir, point| {

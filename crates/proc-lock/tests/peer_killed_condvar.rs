@@ -215,6 +215,8 @@ fn woken<C: Calls>() -> Report {
             scene.rouse_taker();
             scene.give(C::notify_one, 1);
         })),
+        // Some five thousand instructions, and two more processes at each point: every third in this test.
+        stride: Limits::<Scene<C>>::default().stride * 3,
         ..Limits::default()
     };
     let victim = |scene: &Scene<C>| {
@@ -287,6 +289,7 @@ fn notifying_all() {
 fn coming_to_wait_for_the_first_time() {
     passes("first wait", || {
         let limits = Limits {
+            stride: 7,
             on_sleep: Some(Box::new(|scene: &Scene<Condvar>| {
                 scene.give(Condvar::notify_one, 2);
             })),

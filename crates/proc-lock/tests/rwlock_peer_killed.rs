@@ -341,7 +341,8 @@ fn alone() {
         let mut told = 0;
         passes(&format!("{to:?}, alone"), || {
             kill_at_every_instruction(
-                Limits::default(),
+                // Whatever is thinned elsewhere: some of them must lie inside.
+                Limits { stride: 1, ..Limits::default() },
                 Scene::<Ours>::new,
                 |scene| scene.take(to, || ()),
                 |scene, point| {

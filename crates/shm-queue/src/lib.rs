@@ -150,7 +150,7 @@
 //!
 //! ```text
 //! cargo test -p shm-queue --all-features lease -- --nocapture
-//! cargo test -p shm-queue --test lease_killed_twice -- --nocapture
+//! KILL_STRIDE=1 cargo test -p shm-queue --test lease_killed_twice -- --nocapture
 //! STORM_SECONDS=60 cargo test -p shm-queue --test lease_storm -- --nocapture
 //! ```
 //!

@@ -1,4 +1,7 @@
-//! A receiver is killed with a message, and then whoever takes it over, after every change that both make.
+//! A receiver is killed with a message, and then whoever takes it over, at every instruction of both.
+//!
+//! `KILL_STRIDE=1 cargo test -p shm-queue --test lease_killed_twice` kills all pairs, which takes an hour or
+//! more; without it one in some hundreds.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
@@ -86,8 +89,13 @@ impl Scene {
     }
 }
 
-fn limits<'h>() -> Limits<'h, Scene> {
-    Limits { from_mark: true, max_points: 50_000, ..Limits::default() }
+/// One in `stride` instructions, or what `KILL_STRIDE` says.
+fn thin<'h>(stride: usize) -> Limits<'h, Scene> {
+    let stride = match std::env::var_os("KILL_STRIDE") {
+        Some(_) => Limits::<Scene>::default().stride,
+        None => stride,
+    };
+    Limits { stride, from_mark: true, max_points: 50_000, ..Limits::default() }
 }
 
 fn passes(what: &str, explore: impl FnOnce() -> PairReport) {
@@ -99,8 +107,8 @@ fn passes(what: &str, explore: impl FnOnce() -> PairReport) {
 
 fn both(messages: &'static [u64], acks: [bool; 2], setup: impl Fn(&Scene)) -> PairReport {
     kill_pairs(
-        limits(),
-        limits(),
+        thin(29),
+        thin(31),
         || {
             let scene = Scene::with(messages);
             setup(&scene);
@@ -136,8 +144,8 @@ fn the_third_to_have_a_message() {
 fn while_another_sleeps() {
     passes("give back, with a sleeper; try_lease, ack", || {
         kill_pairs(
-            limits(),
-            limits(),
+            thin(3),
+            thin(31),
             || {
                 let scene = Scene::with(&[10]);
                 let sleeper = fork(|| {

@@ -185,6 +185,12 @@ fn passes(what: &str, explore: impl FnOnce() -> Report) {
     assert_eq!(report.end, End::Finished);
 }
 
+/// One in seven: each victim sleeps first, and has thousands of instructions behind its sleep.
+fn now_and_then<'a, S>() -> Limits<'a, S> {
+    let every = Limits::<S>::default().stride;
+    Limits { stride: 7 * every, ..Limits::default() }
+}
+
 fn send<Q: Queue>() -> Report {
     kill_at_every_instruction(
         Limits::default(),
@@ -201,7 +207,8 @@ fn send<Q: Queue>() -> Report {
 fn recv<Q: Queue>() -> Report {
     let mut lost = 0;
     let report = kill_at_every_instruction(
-        Limits::default(),
+        // Whatever is thinned elsewhere: some of them must lie in the window.
+        Limits { stride: 1, ..Limits::default() },
         || Scene::<Q>::with([10, 11]),
         |scene| assert_eq!(scene.queue.recv(Verb::Block), 10),
         |scene, point| {
@@ -225,7 +232,7 @@ fn woken_receiver<Q: Queue>() -> Report {
             scene.queue.send(10, Verb::Block);
             scene.queue.send(11, Verb::Block);
         })),
-        ..Limits::default()
+        ..now_and_then()
     };
     let victim = |scene: &Scene<Q>| {
         let number = scene.queue.recv(Verb::Block);
@@ -264,7 +271,7 @@ fn woken_sender<Q: Queue>() -> Report {
             assert_eq!(scene.queue.recv(Verb::Block), 10);
             assert_eq!(scene.queue.recv(Verb::Block), 11);
         })),
-        ..Limits::default()
+        ..now_and_then()
     };
     let setup = || Scene::<Q>::with([10, 11, 12]);
     let victim = |scene: &Scene<Q>| scene.queue.send(ITS_OWN, Verb::Block);

@@ -18,18 +18,21 @@ pub(crate) struct Changes {
     made: Vec<(usize, u64)>,
     /// Those that are done with.
     known: HashSet<Change>,
-    /// Those of this way that are new. The victim is killed after the last one.
-    new: Vec<Change>,
+    /// Those that are new since then, and how many of them this way has.
+    new: HashSet<Change>,
+    on_this_way: usize,
     /// Whether one was killed before the first instruction.
     begun: bool,
+    /// All changes of one that leapt, and came to its end.
+    leapt: Option<Vec<(usize, u64)>>,
 }
 
 impl Changes {
-    /// Begins the way of a victim that was not killed anywhere yet.
+    /// Begins the way of the next victim.
     pub(crate) fn set_out(&mut self) {
         std::mem::swap(&mut self.last, &mut self.made);
         self.made.clear();
-        self.new.clear();
+        self.on_this_way = 0;
     }
 
     /// The victim was at `from` and is at `to`; what it changed in between is what the last one did.
@@ -37,6 +40,11 @@ impl Changes {
         let between = self.last.iter().filter(|(position, _)| (from..to).contains(position));
         self.made.extend(between);
         self.world.chart(tracee.pid());
+    }
+
+    /// Says whether the place before the first instruction is done with.
+    pub(crate) fn have_begun(&self) -> bool {
+        self.begun
     }
 
     /// Looks for the first time, and says whether here is where to kill.
@@ -65,16 +73,35 @@ impl Changes {
             self.made.push((position, ip));
             let change = (ip, self.made.iter().filter(|(_, address)| *address == ip).count());
             if !self.known.contains(&change) {
-                self.new.push(change);
+                self.new.insert(change);
+                self.on_this_way += 1;
             }
         }
-        self.new.len()
+        self.on_this_way
     }
 
     /// Leaves those behind for good after which, or after the last of which, a victim was killed.
     pub(crate) fn settle(&mut self) {
         self.begun = true;
-        self.known.extend(self.new.drain(..));
+        self.known.extend(self.new.drain());
+    }
+
+    /// The victim came to its end, without a new change. Says whether all changes are done with.
+    ///
+    /// One that leaps is supposed to do there what the last one did. If another that is stepped all the way does
+    /// anything else, then that was wrong, and nothing is done with: the rest are to be stepped.
+    pub(crate) fn all_are_known(&mut self, on_foot: bool) -> bool {
+        match (on_foot, self.leapt.take()) {
+            (false, _) => {
+                self.leapt = Some(self.made.clone());
+                false
+            }
+            (true, Some(leapt)) if leapt != self.made => {
+                self.known.clear();
+                false
+            }
+            (true, _) => true,
+        }
     }
 
     /// Returns how many there were of all victims.

@@ -10,7 +10,7 @@ thread_local! {
 
 /// Runs an exploration of something broken, and panics unless it panics with `what` in its message.
 ///
-/// It is explored at every change, whatever `KILL_STRIDE` says: a fault may lie open between two
+/// It is explored at every instruction, whatever `KILL_STRIDE` says: a fault may lie open between two
 /// instructions only, and a control that overlooks it proves nothing.
 ///
 /// # Panics

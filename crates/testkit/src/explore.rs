@@ -17,9 +17,17 @@ pub type BeforeKill<'h, S> = Box<dyn FnMut(&S, &KillPoint) + 'h>;
 pub struct Limits<'h, S> {
     /// The most kill points before it gives up, 5,000 by default.
     pub max_points: usize,
-    /// What lies between two kill points: one change, by default. With a number in the environment
-    /// variable `KILL_STRIDE`, so many instructions; 1 is at every one.
-    pub every: Every,
+    /// How many instructions lie between two kill points: 1, the default, is every one. For a quick look
+    /// the environment variable `KILL_STRIDE` sets another default.
+    pub stride: usize,
+    /// Passes over those kill points that nobody can tell from the one before: no system call was made in
+    /// between, and neither the memory that the victim shares is any other, nor its list of robust
+    /// futexes, which the kernel reads when it dies. `stride` counts changes then. Off by default: nobody but
+    /// the scene may share memory with the test process, and other tests do.
+    pub changes_only: bool,
+    /// How many victims are killed at each place, 1 by default. What others make of one state goes one way
+    /// or the other, and with all its instructions left out it has one chance less for each.
+    pub times: usize,
     /// How long a system call may take before a victim that sleeps in it counts as asleep, 30 ms by
     /// default. A sleep shorter than this goes by unnoticed; where one victim slept for so long, the
     /// next ones count as asleep at once.
@@ -46,7 +54,9 @@ impl<S> Default for Limits<'_, S> {
     fn default() -> Self {
         Self {
             max_points: 5_000,
-            every: Every::wanted(),
+            stride: stride(),
+            changes_only: false,
+            times: 1,
             nap: Duration::from_millis(30),
             patience: Duration::from_secs(10),
             on_sleep: None,
@@ -57,43 +67,21 @@ impl<S> Default for Limits<'_, S> {
     }
 }
 
-/// What lies between two kill points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Every {
-    /// So many changes that others can tell: a system call; another value in memory that the victim
-    /// shares; another entry in its list of robust futexes, which the kernel reads when it dies.
-    ///
-    /// 1 leaves nothing out: a kill in between leaves the same behind as one just after the change before.
-    Changes(usize),
-    /// So many instructions.
-    Instructions(usize),
-}
-
-impl Every {
-    fn wanted() -> Self {
-        let stride = std::env::var("KILL_STRIDE").ok().and_then(|stride| stride.parse().ok());
-        match stride {
-            Some(stride @ 1..) if !in_control() => Self::Instructions(stride),
-            _ => Self::Changes(1),
-        }
+fn stride() -> usize {
+    if in_control() {
+        return 1;
     }
-
-    pub(crate) fn are_changes(self) -> bool {
-        matches!(self, Self::Changes(_))
-    }
-
-    /// Returns how many of them.
-    pub(crate) fn count(self) -> usize {
-        let (Self::Changes(count) | Self::Instructions(count)) = self;
-        count
-    }
+    let wanted = std::env::var("KILL_STRIDE").ok().and_then(|stride| stride.parse().ok());
+    wanted.unwrap_or(1).max(1)
 }
 
 impl<S> fmt::Debug for Limits<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limits")
             .field("max_points", &self.max_points)
-            .field("every", &self.every)
+            .field("stride", &self.stride)
+            .field("changes_only", &self.changes_only)
+            .field("times", &self.times)
             .field("nap", &self.nap)
             .field("patience", &self.patience)
             .field("on_sleep", &self.on_sleep.is_some())
@@ -146,10 +134,10 @@ pub struct Report {
     pub points: usize,
     /// How many of these were asleep.
     pub asleep: usize,
-    /// How many instructions (addresses) victims were seen at and none was killed at, with
-    /// [`Every::Instructions`]. Zero for a deterministic victim, if it is every one.
+    /// How many instructions (addresses) victims were seen at and none was killed at. Zero for a
+    /// deterministic victim, unless there is a stride; not counted with [`Limits::changes_only`].
     pub missed: usize,
-    /// How many different changes victims were seen to make, with [`Every::Changes`].
+    /// How many different changes victims were seen to make, with [`Limits::changes_only`].
     pub changes: usize,
     /// Why there were no more.
     pub end: End,
@@ -175,9 +163,6 @@ impl fmt::Display for Report {
 /// exactly n instructions, sends SIGKILL, waits until the kernel has cleared up, and calls `check`
 /// with what `setup` made. It ends after the first n at which the victim's closure had returned.
 ///
-/// By default it leaves out each n with which the victim leaves behind what it does with the one before:
-/// see [`Every`]. The victim is single-stepped nevertheless, and looked at after each step.
-///
 /// A system call counts as one instruction, and nothing is killed in the middle of one unless it
 /// sleeps: see [`Limits::on_sleep`]. A reading of the clock in the vdso and all rounds of a `rep`
 /// prefix count as one instruction, too. What is done for the first time in a process (a
@@ -193,7 +178,7 @@ impl fmt::Display for Report {
 /// # Panics
 ///
 /// When `check` does: the kill point is added to its message. When the victim panics or dies
-/// before its kill point, when it is still asleep long after `on_sleep`, when `every` is zero of them,
+/// before its kill point, when it is still asleep long after `on_sleep`, when `stride` is zero,
 /// and when the system refuses to trace.
 ///
 /// # Examples
@@ -238,6 +223,7 @@ pub(crate) fn explore<S>(
     let mut hunt = Hunt::new(limits);
     let mut report =
         Report { points: 0, asleep: 0, missed: 0, changes: 0, end: End::MaxPoints, seconds: 0.0 };
+    let mut tried: Vec<KillPoint> = Vec::new();
     while report.points < limits.max_points {
         let (state, point) = hunt.strike(limits, &mut setup, &victim);
         report.points += 1;
@@ -249,7 +235,13 @@ pub(crate) fn explore<S>(
                 None => resume_unwind(payload),
             }
         }
-        if let Some(end) = hunt.advance(limits, point) {
+        let place = *tried.first().unwrap_or(&point);
+        tried.push(point);
+        if tried.len() < limits.times && !place.finished {
+            continue;
+        }
+        tried.clear();
+        if let Some(end) = hunt.advance(limits, place) {
             report.end = end;
             break;
         }

@@ -1,6 +1,6 @@
 //! One victim after the other, each killed a little further on.
 
-use crate::explore::{End, Every, KillPoint, Limits};
+use crate::explore::{End, KillPoint, Limits};
 use crate::stretch::Vdso;
 use crate::way::{Goal, Way};
 
@@ -20,10 +20,7 @@ pub(crate) struct Hunt {
 impl Hunt {
     #[track_caller]
     pub(crate) fn new<S>(limits: &Limits<'_, S>) -> Self {
-        assert!(
-            limits.every.count() > 0,
-            "with nothing between two kills it would never come to the end"
-        );
+        assert!(limits.stride > 0, "with nothing between two kills it would never come to the end");
         Self {
             vdso: Vdso::find(),
             way: Way::new(limits.nap),
@@ -65,16 +62,14 @@ impl Hunt {
     pub(crate) fn advance<S>(&mut self, limits: &Limits<'_, S>, point: KillPoint) -> Option<End> {
         self.way.settle();
         if point.finished {
-            // One that goes another way than the last may have leapt over a change that was never seen.
-            let is_last = !limits.every.are_changes() || self.on_foot;
+            let all = !limits.changes_only || self.way.has_all_changes(self.on_foot);
             self.on_foot = true;
-            return is_last.then_some(End::Finished);
+            return all.then_some(End::Finished);
         }
-        if !point.asleep {
-            match limits.every {
-                Every::Changes(_) => self.target = point.instruction,
-                Every::Instructions(stride) => self.target += stride,
-            }
+        if !point.asleep && limits.changes_only {
+            self.target = point.instruction;
+        } else if !point.asleep {
+            self.target += limits.stride;
         } else if limits.on_sleep.is_some() {
             // The same target once more, by a victim that is woken on its way.
             self.wakes += 1;

@@ -120,9 +120,7 @@ mod world;
 pub use asleep::is_asleep;
 pub use child::{Child, Outcome};
 pub use control::assert_caught;
-pub use explore::{
-    BeforeKill, End, Every, KillPoint, Limits, OnSleep, Report, kill_at_every_instruction,
-};
+pub use explore::{BeforeKill, End, KillPoint, Limits, OnSleep, Report, kill_at_every_instruction};
 pub use fork::fork;
 pub use mark::explore_from_here;
 pub use pairs::{PairReport, kill_pairs};

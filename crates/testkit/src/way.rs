@@ -31,7 +31,7 @@ pub(crate) struct Way {
 
 /// Where one victim shall go, and who wakes it on the way.
 pub(crate) struct Goal<'a, 'h, S> {
-    /// How many instructions of the closure it shall do; with [`Every::Changes`](crate::Every), only how many it
+    /// How many instructions of the closure it shall do; with [`Limits::changes_only`], only how many it
     /// did where the last one was killed.
     pub(crate) target: usize,
     /// How many of its sleeps it shall be woken from.
@@ -68,6 +68,11 @@ impl Way {
     /// Returns how many different changes victims were seen to make.
     pub(crate) fn changes(&self) -> usize {
         self.changes.count()
+    }
+
+    /// The last victim came to its end: says whether all are done with.
+    pub(crate) fn has_all_changes(&mut self, on_foot: bool) -> bool {
+        self.changes.all_are_known(on_foot)
     }
 
     /// Is done with the place where the last victim was killed.
@@ -112,7 +117,7 @@ impl Way {
         let mut ticking = self.ticker.tick();
         let mut position = 0;
         let mut sleeps = 0;
-        let seeks = limits.every.are_changes();
+        let seeks = limits.changes_only;
         let (mut looks, mut arrived) = (false, false);
         self.changes.set_out();
         loop {
@@ -144,7 +149,8 @@ impl Way {
                     Some(Step::Done) => {
                         if seeks {
                             self.changes.leap(position, landmark.position, tracee);
-                            looks = self.prologue.is_some_and(|at| landmark.position >= at);
+                            looks = self.changes.have_begun()
+                                && self.prologue.is_some_and(|at| landmark.position >= at);
                         }
                         position = landmark.position;
                     }
@@ -181,7 +187,7 @@ impl Way {
                 Step::Done => {
                     if looks {
                         let new = self.changes.look(position, ip, calls, tracee);
-                        arrived = new >= limits.every.count();
+                        arrived = new >= limits.stride;
                     }
                     position += 1;
                 }

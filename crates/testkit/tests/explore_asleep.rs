@@ -6,8 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    End, Every, KillPoint, Limits, SharedPage, fork, is_asleep, kill_at_every_instruction, until,
-    watchdog,
+    End, KillPoint, Limits, SharedPage, fork, is_asleep, kill_at_every_instruction, until, watchdog,
 };
 
 const LIMIT: Duration = Duration::from_secs(200);
@@ -34,7 +33,7 @@ fn without_anybody_to_wake_it_the_sleep_is_the_last_point() {
     let _dog = watchdog(LIMIT);
     let mut last = None;
     let report = kill_at_every_instruction(
-        Limits { every: Every::Instructions(1), ..Limits::default() },
+        Limits { stride: 1, ..Limits::default() },
         || SharedPage::new(1),
         |page| {
             page[0].store(1, SeqCst);
@@ -64,7 +63,7 @@ fn a_woken_victim_goes_on_to_its_end() {
             assert_eq!(scene.page[0].load(SeqCst), 1);
             (&scene.writer).write_all(b"x").unwrap();
         })),
-        every: Every::Instructions(1),
+        stride: 1,
         ..Limits::default()
     };
     let report = kill_at_every_instruction(limits, scene, wait_then_count, |scene, point| {
@@ -89,7 +88,7 @@ fn every_sleep_of_a_victim_gets_its_own_kill() {
         on_sleep: Some(Box::new(|scene: &Scene| {
             (&scene.writer).write_all(b"x").unwrap();
         })),
-        every: Every::Instructions(16),
+        stride: 16,
         ..Limits::default()
     };
     let victim = |scene: &Scene| {
@@ -112,7 +111,7 @@ fn a_lost_wake_is_a_failure() {
     let limits = Limits {
         on_sleep: Some(Box::new(|_: &Scene| {})),
         patience: Duration::from_millis(150),
-        every: Every::Instructions(1),
+        stride: 1,
         ..Limits::default()
     };
     let explored = catch_unwind(AssertUnwindSafe(|| {
@@ -126,7 +125,7 @@ fn a_lost_wake_is_a_failure() {
 fn helpers_of_the_scene_sleep_beside_the_victim_and_end_with_it() {
     let _dog = watchdog(LIMIT);
     let report = kill_at_every_instruction(
-        Limits { every: Every::Instructions(1), ..Limits::default() },
+        Limits { stride: 1, ..Limits::default() },
         || {
             let scene = scene();
             let reader = scene.reader.try_clone().unwrap();
@@ -161,7 +160,7 @@ fn signals_reach_the_victim_and_stops_do_not_hold_it_up() {
         let got = set.wait().unwrap();
         page[0].store(u64::try_from(got as i32).unwrap(), SeqCst);
     };
-    let limits = Limits { every: Every::Instructions(7), ..Limits::default() };
+    let limits = Limits { stride: 7, ..Limits::default() };
     let mut last = 0;
     let report = kill_at_every_instruction(
         limits,

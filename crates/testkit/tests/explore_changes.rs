@@ -1,15 +1,17 @@
 //! What is left out when only changes count is what leaves nothing new behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use testkit::{
-    End, Every, KillPoint, Limits, Report, SharedPage, kill_at_every_instruction, watchdog,
-};
+use testkit::{End, KillPoint, Limits, Report, SharedPage, kill_at_every_instruction, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(200);
 const CELLS: usize = 40;
+
+/// What one test does to its page is a change to the victims of another.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Writes of all kinds, with work of its own in between; some write what is there already.
 fn busy(page: &SharedPage) {
@@ -28,9 +30,12 @@ fn busy(page: &SharedPage) {
 }
 
 /// Says what victims leave behind, and at which places.
-fn left_behind(every: Every, victim: fn(&SharedPage)) -> (BTreeSet<(Vec<u64>, bool)>, Report) {
+fn left_behind(
+    (stride, changes_only): (usize, bool),
+    victim: fn(&SharedPage),
+) -> (BTreeSet<(Vec<u64>, bool)>, Report) {
     let mut left = BTreeSet::new();
-    let limits = Limits { every, ..Limits::default() };
+    let limits = Limits { stride, changes_only, ..Limits::default() };
     let report = kill_at_every_instruction(
         limits,
         || SharedPage::new(CELLS),
@@ -45,9 +50,10 @@ fn left_behind(every: Every, victim: fn(&SharedPage)) -> (BTreeSet<(Vec<u64>, bo
 
 #[test]
 fn each_state_that_any_instruction_leaves_behind_is_left_behind_after_a_change() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let _dog = watchdog(LIMIT);
-    let (all, every_instruction) = left_behind(Every::Instructions(1), busy);
-    let (after_changes, every_change) = left_behind(Every::Changes(1), busy);
+    let (all, every_instruction) = left_behind((1, false), busy);
+    let (after_changes, every_change) = left_behind((1, true), busy);
     assert_eq!(after_changes, all);
     assert!(all.len() > 40, "{all:?}");
     // The beginning, the states, the system calls, and the end: once after leaps, once on foot.
@@ -60,6 +66,7 @@ fn each_state_that_any_instruction_leaves_behind_is_left_behind_after_a_change()
 
 #[test]
 fn a_victim_that_goes_another_way_each_time_is_killed_after_all_its_changes() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let _dog = watchdog(LIMIT);
     // What is done before is longer in one process than in the next.
     let wavering = |page: &SharedPage| {
@@ -70,19 +77,46 @@ fn a_victim_that_goes_another_way_each_time_is_killed_after_all_its_changes() {
             page[cell].store(1, SeqCst);
         }
     };
-    let (left, _) = left_behind(Every::Changes(1), wavering);
+    let (left, _) = left_behind((1, true), wavering);
     let states: BTreeSet<u64> = left.iter().map(|(cells, _)| cells.iter().sum()).collect();
     assert_eq!(states, (0..=12).collect());
 }
 
 #[test]
 fn every_third_change_is_a_third_of_them() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let _dog = watchdog(LIMIT);
     let steps: fn(&SharedPage) =
         |page| black_box(0..30).for_each(|cell| page[cell].store(1, SeqCst));
-    let (all, report) = left_behind(Every::Changes(1), steps);
-    let (third, thinned) = left_behind(Every::Changes(3), steps);
+    let (all, report) = left_behind((1, true), steps);
+    let (third, thinned) = left_behind((3, true), steps);
     // 30 and the word that tells that it has returned.
     assert_eq!((all.len(), report.changes, thinned.changes), (32, 31, 31));
     assert_eq!(third.len(), 12);
+}
+
+#[test]
+fn as_many_are_killed_at_each_place_as_are_wanted() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _dog = watchdog(LIMIT);
+    let killed = |times| {
+        let limits = Limits { stride: 1, changes_only: true, times, ..Limits::default() };
+        let mut at = BTreeMap::new();
+        let report = kill_at_every_instruction(
+            limits,
+            || SharedPage::new(4),
+            |page| black_box(0..4).for_each(|cell| page[cell].store(1, SeqCst)),
+            |page, point| {
+                let sum: u64 = page.iter().map(|cell| cell.load(SeqCst)).sum();
+                *at.entry((sum, point.finished)).or_insert(0) += 1;
+            },
+        );
+        assert_eq!(report.end, End::Finished);
+        at
+    };
+    // The end has no way on: once after leaps, once on foot.
+    let expected =
+        |times| (0..=4).map(|sum| ((sum, false), times)).chain([((4, true), 2)]).collect();
+    assert_eq!(killed(1), expected(1));
+    assert_eq!(killed(3), expected(3));
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    Child, End, Every, KillPoint, Limits, explore_from_here, fork, is_asleep,
-    kill_at_every_instruction, until, watchdog,
+    Child, End, KillPoint, Limits, explore_from_here, fork, is_asleep, kill_at_every_instruction,
+    until, watchdog,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -128,7 +128,7 @@ fn the_sleeper_stays_asleep_on_a_free_mutex() {
         Limits {
             from_mark: true,
             before_kill: Some(Box::new(barge)),
-            every: Every::Instructions(1),
+            stride: 1,
             ..Limits::default()
         },
         scene,

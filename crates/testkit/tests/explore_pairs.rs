@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use testkit::{Every, Limits, SharedPage, kill_pairs, watchdog};
+use testkit::{Limits, SharedPage, kill_pairs, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(200);
 
@@ -16,7 +16,7 @@ fn change(page: &SharedPage) {
 }
 
 fn limits<'h>() -> Limits<'h, SharedPage> {
-    Limits { every: Every::Instructions(2), ..Limits::default() }
+    Limits { stride: 2, ..Limits::default() }
 }
 
 #[test]

@@ -6,8 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use testkit::{
-    End, Every, KillPoint, Limits, SharedPage, explore_from_here, kill_at_every_instruction,
-    watchdog,
+    End, KillPoint, Limits, SharedPage, explore_from_here, kill_at_every_instruction, watchdog,
 };
 
 const LIMIT: Duration = Duration::from_secs(200);
@@ -22,7 +21,7 @@ fn every_intermediate_state_is_seen_and_no_other() {
     let mut seen = BTreeSet::new();
     let mut points = Vec::new();
     let report = kill_at_every_instruction(
-        Limits { every: Every::Instructions(1), ..Limits::default() },
+        Limits { stride: 1, ..Limits::default() },
         new_page,
         |page| {
             page[0].fetch_add(1, SeqCst);
@@ -66,7 +65,7 @@ fn leaps_stop_where_single_steps_do() {
     let _dog = watchdog(LIMIT);
     let explore = |step_all: bool| {
         let mut points = Vec::new();
-        let limits = Limits { step_all, every: Every::Instructions(1), ..Limits::default() };
+        let limits = Limits { step_all, stride: 1, ..Limits::default() };
         let check = |page: SharedPage, point: KillPoint| {
             let words: Vec<u64> = page.iter().map(|word| word.load(SeqCst)).collect();
             points.push((point, words));
@@ -88,7 +87,7 @@ fn a_stride_visits_every_third_instruction_and_the_end() {
     let _dog = watchdog(LIMIT);
     let explore = |stride| {
         let mut points = Vec::new();
-        let limits = Limits { every: Every::Instructions(stride), ..Limits::default() };
+        let limits = Limits { stride, ..Limits::default() };
         let victim = |page: &SharedPage| {
             page[0].fetch_add(1, SeqCst);
             page[0].fetch_add(1, SeqCst);
@@ -108,7 +107,7 @@ fn a_stride_visits_every_third_instruction_and_the_end() {
 #[test]
 fn max_points_is_an_end_of_its_own() {
     let _dog = watchdog(LIMIT);
-    let limits = Limits { max_points: 7, every: Every::Instructions(1), ..Limits::default() };
+    let limits = Limits { max_points: 7, stride: 1, ..Limits::default() };
     let endless = |page: &SharedPage| {
         loop {
             page[0].fetch_add(1, SeqCst);
@@ -132,7 +131,7 @@ fn the_barger_acts_at_every_point_before_the_kill() {
             // Were the victim still running, it would add to this.
             page[0].store(100, SeqCst);
         })),
-        every: Every::Instructions(1),
+        stride: 1,
         ..Limits::default()
     };
     kill_at_every_instruction(
@@ -165,7 +164,7 @@ fn a_recoverer_is_explored_in_turn() {
     };
     let mut pairs = 0;
     let outer = kill_at_every_instruction(
-        Limits { every: Every::Instructions(4), ..Limits::default() },
+        Limits { stride: 4, ..Limits::default() },
         new_page,
         |page| {
             page[0].store(9, SeqCst);
@@ -180,7 +179,7 @@ fn a_recoverer_is_explored_in_turn() {
                 }
                 page
             };
-            let limits = Limits { every: Every::Instructions(4), ..Limits::default() };
+            let limits = Limits { stride: 4, ..Limits::default() };
             let inner = kill_at_every_instruction(limits, again, commit, |page, _| {
                 testkit::fork(|| commit(&page)).assert_ok();
                 let words = [0, 1, 2].map(|i| page[i].load(SeqCst));
@@ -198,7 +197,7 @@ fn a_recoverer_is_explored_in_turn() {
 fn from_the_mark_on_means_that_nothing_before_it_is_a_kill_point() {
     let _dog = watchdog(LIMIT);
     let mut seen = BTreeSet::new();
-    let limits = Limits { from_mark: true, every: Every::Instructions(1), ..Limits::default() };
+    let limits = Limits { from_mark: true, stride: 1, ..Limits::default() };
     let victim = |page: &SharedPage| {
         for _ in 0..100_000 {
             page[0].fetch_add(1, SeqCst);
@@ -220,7 +219,7 @@ fn from_the_mark_on_means_that_nothing_before_it_is_a_kill_point() {
 fn a_victim_without_the_mark_is_an_error() {
     let _dog = watchdog(LIMIT);
     let explored = catch_unwind(AssertUnwindSafe(|| {
-        let limits = Limits { from_mark: true, every: Every::Instructions(1), ..Limits::default() };
+        let limits = Limits { from_mark: true, stride: 1, ..Limits::default() };
         kill_at_every_instruction(limits, || (), |()| {}, |(), _| {})
     }));
     let text = *explored.expect_err("nothing was explored").downcast::<String>().unwrap();

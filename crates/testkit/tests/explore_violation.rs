@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use testkit::{
-    End, Every, KillPoint, Limits, Outcome, SharedPage, fork, kill_at_every_instruction, watchdog,
+    End, KillPoint, Limits, Outcome, SharedPage, fork, kill_at_every_instruction, watchdog,
 };
 
 const LIMIT: Duration = Duration::from_secs(200);
@@ -34,7 +34,7 @@ fn the_naive_lock_is_caught_and_the_message_names_the_kill_point() {
     let mut stuck_at = None;
     let explored = catch_unwind(AssertUnwindSafe(|| {
         kill_at_every_instruction(
-            Limits { every: Every::Instructions(1), ..Limits::default() },
+            Limits { stride: 1, ..Limits::default() },
             || SharedPage::new(1),
             |page| {
                 naive_lock(page);
@@ -69,7 +69,7 @@ fn a_file_lock_is_released_by_the_kernel_at_every_point() {
         file.unlock().unwrap();
     };
     let report = kill_at_every_instruction(
-        Limits { every: Every::Instructions(1), ..Limits::default() },
+        Limits { stride: 1, ..Limits::default() },
         || (),
         |()| lock_and_unlock(),
         |(), _| assert!(can_be_taken_by_a_fresh_process(lock_and_unlock), "the lock is stuck"),
@@ -82,7 +82,7 @@ fn a_victim_that_panics_or_dies_is_no_kill_point() {
     let _dog = watchdog(LIMIT);
     let text_of = |victim: fn(&())| {
         // Far apart, since a panic is many thousands of instructions.
-        let limits = Limits { every: Every::Instructions(1 << 20), ..Limits::default() };
+        let limits = Limits { stride: 1 << 20, ..Limits::default() };
         let explored = catch_unwind(AssertUnwindSafe(|| {
             kill_at_every_instruction(limits, || (), victim, |(), _| {})
         }));

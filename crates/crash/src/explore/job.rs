@@ -37,6 +37,7 @@ pub(crate) struct RowArguments {
     number: usize,
     /// 0 is [`Plan::stride`]'s `None`.
     stride: usize,
+    times: usize,
     pairs: usize,
     /// In milliseconds.
     patience: u64,
@@ -63,7 +64,10 @@ fn call(number: usize, plan: Plan) -> std::io::Result<Output> {
     // Also when the file was built anew meanwhile.
     Command::new("/proc/self/exe")
         .arg("row")
-        .args([number, plan.stride.unwrap_or(0), plan.pairs].map(|value| value.to_string()))
+        .args(
+            [number, plan.stride.unwrap_or(0), plan.times, plan.pairs]
+                .map(|value| value.to_string()),
+        )
         .arg(plan.patience.as_millis().to_string())
         .stdin(Stdio::null())
         .output()
@@ -97,7 +101,7 @@ pub(crate) fn run_row(arguments: &RowArguments) -> Result<(), Failure> {
         patience = patience.min(Duration::from_secs(1));
     }
     let stride = Some(arguments.stride).filter(|stride| *stride > 0);
-    let plan = Plan { stride, pairs: arguments.pairs, patience };
+    let plan = Plan { stride, times: arguments.times, pairs: arguments.pairs, patience };
     match catch_unwind(AssertUnwindSafe(|| (row.run)(&plan))) {
         Ok(Seen { points, asleep, missed, pairs, stride }) => {
             println!("seen {points} {asleep} {missed} {pairs} {stride}");

@@ -204,7 +204,8 @@ fn sending_to_a_sleeper() -> Report {
 /// the kill.
 fn aborting_before_a_sleeper(barger: bool) -> Report {
     struct Aborting(Scene, SharedPage);
-    let mut limits = Limits { from_mark: true, ..Limits::default() };
+    let Limits { from_mark, stride, .. } = marked();
+    let mut limits = Limits { from_mark, stride, ..Limits::default() };
     if barger {
         limits.before_kill = Some(Box::new(|Aborting(scene, _), _| {
             scene.held.borrow_mut().extend(scene.tx.try_reserve(LEN));
@@ -320,9 +321,11 @@ fn inheriting() -> Report {
     })
 }
 
-/// Kills one that takes the blocks of the dead, and then the next that does.
+/// Kills one that takes the blocks of the dead, and then the next that does. The strides thin the
+/// pairs.
 fn inheriting_twice() -> PairReport {
-    kill_pairs(marked(), marked(), with_a_dead_owner, inherit, inherit, |scene, _| {
+    let limits = |stride| Limits { stride: marked().stride.max(stride), ..marked() };
+    kill_pairs(limits(47), limits(53), with_a_dead_owner, inherit, inherit, |scene, _| {
         assert_eq!(scene.drain(), [11]);
     })
 }

@@ -60,8 +60,19 @@ fn patience() -> Duration {
     if FAULT.get().is_some() { Duration::from_secs(2) } else { WAIT }
 }
 
+/// Every instruction, or what `KILL_STRIDE` says.
 fn limits<'h, S>() -> Limits<'h, S> {
-    Limits { max_points: 50_000, from_mark: true, ..Limits::default() }
+    thin(1)
+}
+
+/// Every `stride`th instruction, or what `KILL_STRIDE` says; a fault is looked for at all of them.
+fn thin<'h, S>(stride: usize) -> Limits<'h, S> {
+    let stride = match (FAULT.get(), std::env::var_os("KILL_STRIDE")) {
+        (Some(_), _) => 1,
+        (None, Some(_)) => Limits::<S>::default().stride,
+        (None, None) => stride,
+    };
+    Limits { stride, max_points: 50_000, from_mark: true, ..Limits::default() }
 }
 
 fn passes(what: &str, explore: impl FnOnce() -> Report) {
@@ -81,7 +92,7 @@ fn is_caught(fault: Fault, explore: impl FnOnce() -> Report, what: &str) {
 /// The victim gets a message and acknowledges it, nobody else being there.
 fn alone<Q: Queue>(ack: bool) -> Report {
     kill_at_every_instruction(
-        limits(),
+        Q::limits(),
         || Scene::<Q>::with(4, [10, 11]),
         |scene| {
             scene.begin();
@@ -98,7 +109,7 @@ fn alone<Q: Queue>(ack: bool) -> Report {
 /// As above; the victim has not had anything to do with the queue before, and takes its place, too.
 fn for_the_first_time() -> Report {
     kill_at_every_instruction(
-        Limits { from_mark: false, ..limits() },
+        Limits { from_mark: false, ..thin(3) },
         || Scene::<Numbers>::with(4, [10, 11]),
         |scene| scene.work(|| (), true),
         |scene, _| {
@@ -243,7 +254,7 @@ fn with_one_who_joins<Q: Queue>(ack: bool) -> Report {
 /// Somebody died who had a message; the victim takes it over.
 fn taking_over<Q: Queue>(ack: bool) -> Report {
     kill_at_every_instruction(
-        limits(),
+        Q::limits(),
         || {
             let scene = Scene::<Q>::with(4, [10, 11]);
             let first = fork(|| {
@@ -298,7 +309,7 @@ fn woken<Q: Queue>() -> Report {
             scene.queue.send(10);
             scene.queue.send(11);
         })),
-        ..limits()
+        ..thin(13)
     };
     let victim = |scene: &Scene<Q>| {
         scene.begin();
@@ -338,7 +349,7 @@ fn woken_by_a_death<Q: Queue>() -> Report {
             scene.set(OTHERS_END);
             scene.kill_the_holder();
         })),
-        ..limits()
+        ..thin(13)
     };
     kill_at_every_instruction(
         limits,
@@ -385,7 +396,7 @@ fn acknowledged_between_two_looks() -> bool {
 /// Windows of two, across what comes again.
 fn window() -> Report {
     kill_at_every_instruction(
-        limits(),
+        thin(3),
         || {
             let scene = Scene::<Numbers>::with(4, [10, 11, 12]);
             drop(scene.queue.1.lease());

@@ -3,14 +3,18 @@
 use core::cell::RefCell;
 use core::sync::atomic::Ordering::SeqCst;
 
-use testkit::{Child, KillPoint, Outcome, SharedPage, explore_from_here, fork, is_asleep, until};
+use testkit::{
+    Child, KillPoint, Limits, Outcome, SharedPage, explore_from_here, fork, is_asleep, until,
+};
 
-use super::{WAIT, patience};
+use super::{WAIT, limits, patience, thin};
 use crate::lease::{ByteLeaseReceiver, LeaseReceiver};
 use crate::{ByteSender, Sender, bounded_leased, bounded_leased_bytes};
 
 /// A queue with four leases that tells messages by number.
 pub(super) trait Queue {
+    /// How closely its ways are explored: allocations make some long.
+    fn limits<'h, S>() -> Limits<'h, S>;
     fn make(leases: usize) -> Self;
     fn send(&self, number: u64);
     fn close(&self);
@@ -23,6 +27,10 @@ pub(super) trait Queue {
 }
 
 impl Queue for (Sender<u64>, LeaseReceiver<u64>) {
+    fn limits<'h, S>() -> Limits<'h, S> {
+        limits()
+    }
+
     fn make(leases: usize) -> Self {
         bounded_leased(8, leases).unwrap()
     }
@@ -64,6 +72,10 @@ pub(super) fn message(number: u64) -> Vec<u8> {
 }
 
 impl Queue for (ByteSender, ByteLeaseReceiver) {
+    fn limits<'h, S>() -> Limits<'h, S> {
+        thin(5)
+    }
+
     fn make(leases: usize) -> Self {
         bounded_leased_bytes(8, 96, leases).unwrap()
     }
