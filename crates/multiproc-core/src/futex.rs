@@ -57,8 +57,9 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wait {
 
 /// Sleeps while every word holds its expected value, and returns the index of one that was woken.
 ///
-/// Returns `None` when the deadline passed. A word that has changed already is reported at once. Of several
-/// words that were woken or changed only one is named.
+/// Returns `None` when the deadline passed, and where a filter forbids the call, after a nap in which nothing
+/// changed. A word that has changed already is reported at once. Of several words that were woken or changed
+/// only one is named.
 /// Only the first [`MAX_WAIT`] words are watched.
 pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Option<usize> {
     // On the stack: callers are in sections, where a user's allocator has no place.
@@ -91,7 +92,8 @@ fn wait_any_of<const N: usize>(words: &[(&AtomicU32, u32)], deadline: Deadline) 
                     // Relaxed: the caller looks again with the ordering that it needs.
                     word.load(core::sync::atomic::Ordering::Relaxed) != *expected
                 });
-                return Some(changed.unwrap_or(0));
+                // One that has changed back meanwhile did change.
+                return if error == Errno::AGAIN { changed.or(Some(0)) } else { changed };
             }
         }
     }

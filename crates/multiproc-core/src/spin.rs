@@ -133,7 +133,7 @@ fn look_for(nanos: u32, ready: &mut impl FnMut() -> bool) -> bool {
             return true;
         }
         pauses = (pauses * 2).min(32);
-        if now() - start >= Duration::from_nanos(u64::from(nanos)) {
+        if since(start) >= Duration::from_nanos(u64::from(nanos)) {
             return false;
         }
     }
@@ -151,7 +151,7 @@ fn vie_for(nanos: u32, ask: impl Fn(), take: &mut impl FnMut() -> bool) -> bool 
         if take() {
             return true;
         }
-        let waited = now() - start;
+        let waited = since(start);
         if waited >= Duration::from_nanos(u64::from(nanos)) {
             return false;
         }
@@ -166,7 +166,7 @@ fn vie_for(nanos: u32, ask: impl Fn(), take: &mut impl FnMut() -> bool) -> bool 
 /// Waits a moment for somebody who asked for it to take what this thread has just released.
 pub(crate) fn give_way(taken: impl Fn() -> bool) {
     let start = now();
-    while !taken() && now() - start < COURTESY {
+    while !taken() && since(start) < COURTESY {
         core::hint::spin_loop();
     }
 }
@@ -187,6 +187,11 @@ fn yields(ready: &mut impl FnMut() -> bool) -> bool {
 fn now() -> Duration {
     let t = clock_gettime(ClockId::Monotonic);
     Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+}
+
+/// Zero where the clock went back, as that of a broken machine may: releases ask, where nothing may panic.
+fn since(start: Duration) -> Duration {
+    now().saturating_sub(start)
 }
 
 /// Says whether the machine has more than one CPU.

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use shm_queue::{SendBytesError, bounded, bounded_bytes};
+use shm_queue::{SendBytesError, TryRecvError, bounded, bounded_bytes};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -77,4 +78,25 @@ fn among_others_none_is_lost_or_doubled() {
     });
     assert_eq!(count.load(Relaxed), 3 * EACH);
     assert_eq!(sum.load(Relaxed), 3 * (EACH * (EACH - 1) / 2));
+}
+
+#[test]
+fn who_polls_hears_of_the_end_though_the_last_sender_went_half_way() {
+    let _dog = watchdog(Duration::from_secs(60));
+    // It took the oldest out, and did not put its own in.
+    let (tx, rx) = bounded::<u32>(1).unwrap();
+    tx.send(1).unwrap();
+    let sent = catch_unwind(AssertUnwindSafe(|| tx.force_send(2, |_| panic!("on purpose"))));
+    assert!(sent.is_err());
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    drop(tx);
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
+
+    let (tx, rx) = bounded_bytes(1, 8).unwrap();
+    tx.send(b"one").unwrap();
+    let sent = catch_unwind(AssertUnwindSafe(|| tx.force_send(b"two", |_| panic!("on purpose"))));
+    assert!(sent.is_err());
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    drop(tx);
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
 }

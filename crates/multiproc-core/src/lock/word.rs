@@ -18,7 +18,7 @@
 //! | `sleepers` | who may change it | to what |
 //! |---|---|---|
 //! | even | a waiter, before it sleeps | + 1 |
-//! | odd | a releaser that has woken nobody | + 1, and all who sleep are woken: one system call |
+//! | odd | a releaser that has woken nobody | + 1, and all who sleep are woken: one system call. Carried out of the count it changes ASKS, a hint |
 //! | any | one who looks in vain for a while | ASKS |
 //! | ASKS | a releaser | no ASKS; if it wakes nobody it waits a moment for the lock to be taken |
 //! | even, ASKS | a waiter, before it sleeps | + 1, no ASKS |
@@ -169,13 +169,12 @@ impl Word {
             // Who was woken and finds the lock taken need not sleep again at once; who only looks around must.
             looks =
                 futex::wait_any(&[(&self.lock, seen), (&self.sleepers, sleepers)], slice).is_some();
-            if !looks {
-                if let Some(taken) = self.take_from_the_lost(me) {
-                    return Some(taken);
-                }
-                if deadline.has_passed() {
-                    return self.try_acquire(me);
-                }
+            if !looks && let Some(taken) = self.take_from_the_lost(me) {
+                return Some(taken);
+            }
+            // After a wake-up, too: there may be one all the time. The last try is for one that came just now.
+            if deadline.has_passed() {
+                return self.try_acquire(me);
             }
         }
     }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::{Patience, Stop};
 use crate::arena::Variable;
 use crate::ends::End;
-use crate::words::{RECEIVERS, SENDERS};
+use crate::words::{RECEIVERS, SENDERS, distance};
 
 /// Room that is made for messages of which none has come yet.
 const FEW: usize = 32;
@@ -132,7 +132,9 @@ impl<C: Variable> End<C, RECEIVERS> {
         let own = self.own();
         // Relaxed: a hint. The other end's line is left alone as long as messages are known of.
         let head = own.word.0.load(Relaxed);
-        let known = (head != own.inside.0.seen.load(Relaxed)).then_some(head);
+        let seen = distance(own.inside.0.seen.load(Relaxed), head);
+        // What was seen may lie behind the index, which others may have moved.
+        let known = (1..=self.memory().capacity()).contains(&seen).then_some(head);
         known.or_else(|| self.next_index()).map_or(0, |head| self.memory().len_hint(head))
     }
 

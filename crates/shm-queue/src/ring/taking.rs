@@ -49,6 +49,11 @@ impl<C> End<C, RECEIVERS> {
             if last {
                 return Err(Stop::Late);
             }
+            if matches!(patience, Patience::Try) {
+                // The index may have moved past what was seen, by `force_send`, whose author is gone.
+                self.late()?;
+                return Err(Stop::Late);
+            }
             self.sleep(patience, &|| !self.is_empty())?;
             // As in `put_some`.
             last = patience.is_over();

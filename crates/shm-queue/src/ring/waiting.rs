@@ -136,7 +136,11 @@ impl<C, const SIDE: usize> End<C, SIDE> {
             }
             let outlasted = self.outlast(seen);
             if word.load(Relaxed) != seen || inside.asleep.load(Relaxed) == 0 {
-                continue;
+                // Others may take what comes, again and again.
+                if !deadline.has_passed() {
+                    continue;
+                }
+                return if awaited.has_come(true) { Ok(()) } else { Err(Stop::Late) };
             }
             let mut departures = self.their_departures().load(Acquire);
             let over = (closed != 0 && outlasted)
@@ -206,5 +210,25 @@ impl<C, const SIDE: usize> End<C, SIDE> {
         // Pairs with the release of the lock: what the last of them published is visible.
         fence(Acquire);
         over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded;
+    use testkit::watchdog;
+
+    #[test]
+    fn a_leader_whose_messages_others_take_looks_at_the_clock() {
+        let _dog = watchdog(Duration::from_secs(60));
+        let (_tx, rx) = bounded::<u64>(2).unwrap();
+        let others_take_it = || {
+            // Whatever comes has gone again when it is looked for.
+            rx.end.other_word().fetch_add(1, SeqCst);
+            false
+        };
+        let patience = Patience::Until(Deadline::after(Duration::from_millis(20)));
+        assert!(matches!(rx.end.sleep(patience, &others_take_it), Err(Stop::Late)));
     }
 }
