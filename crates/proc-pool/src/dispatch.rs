@@ -13,8 +13,9 @@ use crate::lane::Bell;
 use crate::limits::Limits;
 use crate::recycle::{Keep, Recycling};
 use crate::shared::Shared;
+use crate::slot::{Doom, Given};
 use crate::staff::{GRACE, Worker};
-use crate::state::{Doom, Given, Phase};
+use crate::state::{Phase, State};
 use crate::verdict::{Verdict, judge};
 use crate::worker::Setup;
 
@@ -213,7 +214,7 @@ impl Dispatcher {
     }
 
     /// Returns how many workers are to be started.
-    fn missing(&self, state: &crate::state::State) -> usize {
+    fn missing(&self, state: &State) -> usize {
         let serving = state.serving().count();
         let waiting = state.waiting();
         let wanted = match state.phase {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::error::TaskError;
 use crate::job::Job;
 use crate::link::{GiveError, Giving};
-use crate::state::{Given, Slot, State};
+use crate::slot::{Given, Slot};
+use crate::state::State;
 
 /// A task for which its worker did not wake for so long goes to another that is idle.
 const LONELY: Duration = Duration::from_millis(100);

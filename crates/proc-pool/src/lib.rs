@@ -149,6 +149,7 @@ mod sealed;
 mod select;
 mod share;
 mod shared;
+mod slot;
 mod staff;
 mod state;
 mod stateful;

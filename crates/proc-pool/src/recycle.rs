@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::state::Slot;
+use crate::slot::Slot;
 
 /// A worker's memory is looked at no more often than this.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);

@@ -19,7 +19,8 @@ use crate::job::{Args, Done, Job, Message, Outcome, Reply, Rules, Sink};
 use crate::link::Heard;
 use crate::mailbox;
 use crate::pump::{Pump, Traffic};
-use crate::state::{CancelStep, Phase, Slot, State};
+use crate::slot::Slot;
+use crate::state::{CancelStep, Phase, State};
 
 /// So many answers of a worker are taken at once.
 const BATCH: usize = 64;

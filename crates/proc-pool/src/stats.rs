@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::recycle::rss;
-use crate::state::{Slot, State};
+use crate::slot::Slot;
+use crate::state::State;
 
 /// What a pool and its workers have done so far. Returned by [`Pool::stats`](crate::Pool::stats).
 #[derive(Clone, Debug, Default)]

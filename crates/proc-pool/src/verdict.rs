@@ -3,7 +3,7 @@
 use crate::died::WorkerDied;
 use crate::error::TaskError;
 use crate::job::Job;
-use crate::state::Doom;
+use crate::slot::Doom;
 
 /// What becomes of a task.
 #[derive(Debug, PartialEq, Eq)]

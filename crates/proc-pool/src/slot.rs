@@ -1,0 +1,195 @@
+//! What the pool knows of one worker and of the tasks that it was given.
+//!
+//! | ready | open | given | means | left by |
+//! |---|---|---|---|---|
+//! | no | yes | none | starting | the pool's thread, when the worker says so |
+//! | yes | yes | none | idle | whoever gives it a task |
+//! | yes | yes | some | busy; more than one while tasks are small | whoever hears the answer |
+//! | yes | no | any | takes no more: recycled, surplus, or lost | the pool's thread, when it has ended |
+//! | yes | no, doomed | some | about to be ended, for the sake of one task | the pool's thread, when it has ended |
+//!
+//! A worker that has ended leaves its slot empty. Of the tasks that it had, the one that it had begun
+//! is judged ([`crate::verdict`]), the others wait anew.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::job::Job;
+use crate::link::Link;
+use crate::share::Known;
+
+/// A worker that has not begun its next task for so long gets no more.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A task that is first in its worker's line, and not begun after so long, is not about to be.
+const STUCK: Duration = Duration::from_millis(500);
+
+/// A task that a worker was given.
+pub(crate) struct Given {
+    pub(crate) job: Job,
+    pub(crate) since: Instant,
+}
+
+/// Why a worker is ended in the middle of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doom {
+    /// The task took longer than this.
+    TimedOut(Duration),
+    Cancelled,
+}
+
+/// What is known of one worker by everybody; the rest knows the pool's thread.
+pub(crate) struct Slot {
+    pub(crate) link: Arc<Link>,
+    /// The worker's number, counted from 1 for the pool's first.
+    pub(crate) id: u64,
+    pub(crate) pid: u32,
+    pub(crate) started: Instant,
+    /// The worker's initializer has run.
+    pub(crate) ready: bool,
+    /// It may be given tasks.
+    pub(crate) open: bool,
+    /// In the order in which they were sent.
+    pub(crate) given: VecDeque<Given>,
+    /// The number of the task for which the worker is to be ended, and why.
+    pub(crate) doom: Option<(u64, Doom)>,
+    /// How many tasks it was given.
+    pub(crate) assigned: u64,
+    /// How many tasks it has answered.
+    pub(crate) tasks: u64,
+    pub(crate) busy: Duration,
+    pub(crate) idle_since: Instant,
+    pub(crate) shares: Known,
+    /// There is nothing more to hear from the worker, ever.
+    pub(crate) lost: bool,
+    /// It did not wake for its last task: others come first until it answers something.
+    pub(crate) suspect: bool,
+}
+
+impl Slot {
+    /// Of a worker that was started, with this number.
+    pub(crate) fn new(link: Arc<Link>, id: u64, pid: u32, now: Instant) -> Self {
+        Self {
+            link,
+            id,
+            pid,
+            started: now,
+            ready: false,
+            open: true,
+            given: VecDeque::new(),
+            doom: None,
+            assigned: 0,
+            tasks: 0,
+            busy: Duration::ZERO,
+            idle_since: now,
+            shares: Known::default(),
+            lost: false,
+            suspect: false,
+        }
+    }
+
+    pub(crate) fn note_idle(&mut self, now: Instant) {
+        if self.given.is_empty() {
+            self.idle_since = now;
+        }
+    }
+
+    /// Takes the first of the tasks out, which has this number.
+    pub(crate) fn take_first(&mut self, number: u64) -> Option<Given> {
+        self.given.front().filter(|first| first.job.number == number)?;
+        self.given.pop_front()
+    }
+
+    /// Takes the last task back that waits here, if it has not begun.
+    pub(crate) fn take_back_last(&mut self) -> Option<Job> {
+        let last = self.given.back()?;
+        if !self.link.take_back(last.job.number) {
+            return None;
+        }
+        self.assigned -= 1;
+        self.given.pop_back().map(|given| given.job)
+    }
+
+    /// Takes a task back, if it has not begun.
+    pub(crate) fn take_back(&mut self, number: u64) -> Option<Job> {
+        let ours = |given: &Given| given.job.number == number;
+        let place = self.given.iter().position(ours)?;
+        if !self.link.take_back(number) {
+            return None;
+        }
+        let given = self.given.remove(place)?;
+        self.note_idle(Instant::now());
+        Some(given.job)
+    }
+
+    /// Returns the number of a task that has taken longer than it may, and how long that is.
+    pub(crate) fn late(&self, now: Instant) -> Option<(u64, Duration)> {
+        let late = |given: &Given| {
+            let limit = given.job.rules.timeout?;
+            let end = self.link.began(given.job.number)?.checked_add(limit)?;
+            (end <= now).then_some((given.job.number, limit))
+        };
+        self.given.iter().filter(|_| self.doom.is_none()).find_map(late)
+    }
+
+    fn is_first(&self, given: &Given) -> bool {
+        self.given.front().is_some_and(|first| first.job.number == given.job.number)
+    }
+
+    /// Takes all tasks back, if the first of them should have been begun long ago and is not.
+    pub(crate) fn take_stuck(&mut self, now: Instant) -> Vec<Job> {
+        let stuck = |first: &Given| {
+            let limit = first.job.rules.timeout.unwrap_or(PATIENCE).clamp(STUCK, PATIENCE);
+            first.since.checked_add(limit).is_some_and(|end| end <= now)
+        };
+        let Some(first) = self.given.front().filter(|first| stuck(first)) else {
+            return Vec::new();
+        };
+        // Somebody may have its answer in hand, and the worker be in the next: then this fails.
+        if !self.link.take_back_from_the_stuck(first.job.number) {
+            return Vec::new();
+        }
+        let first = self.given.pop_front().map(|given| given.job);
+        first.into_iter().chain(std::iter::from_fn(|| self.take_back_last())).collect()
+    }
+
+    /// Returns when a task here may have taken too long, at the earliest.
+    pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let at = |given: &Given| {
+            let limit = given.job.rules.timeout?;
+            match self.link.began(given.job.number) {
+                Some(began) => began.checked_add(limit),
+                None if self.is_first(given) => given.since.checked_add(limit.max(STUCK)),
+                // One that waits behind another has all its time before it.
+                None => now.checked_add(limit),
+            }
+        };
+        self.given.iter().filter(|_| self.doom.is_none()).filter_map(at).min()
+    }
+
+    /// Has the worker ended for the sake of a task that it has begun, and returns what it has not.
+    ///
+    /// `false` says that the task is done, and its answer about to be heard: the worker has gone on to the
+    /// next one, which must not suffer for it.
+    pub(crate) fn doom(&mut self, number: u64, doom: Doom) -> (bool, Vec<Job>) {
+        if let Some((doomed, why)) = &mut self.doom {
+            let same = *doomed == number;
+            if same && doom == Doom::Cancelled {
+                *why = doom;
+            }
+            return (same, Vec::new());
+        }
+        let numbers = self.given.iter().map(|given| given.job.number);
+        let behind: Vec<_> = numbers.skip_while(|other| *other != number).skip(1).collect();
+        let count = behind.len();
+        // Nothing can begin there once all this is taken back.
+        let freed: Vec<_> = behind.into_iter().filter_map(|other| self.take_back(other)).collect();
+        if freed.len() < count {
+            return (false, freed);
+        }
+        self.open = false;
+        self.doom = Some((number, doom));
+        (true, freed)
+    }
+}
