@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{SubmitError, TaskError};
 use crate::events;
-use crate::lane::Bell;
+use crate::lane::{Begun, Bell};
 use crate::limits::Limits;
 use crate::recycle::{Keep, Recycling};
 use crate::shared::Shared;
@@ -164,7 +164,7 @@ impl Dispatcher {
         let turn = worker.link.turn();
         let mut state = self.shared.state();
         let Some(slot) = state.slots.get_mut(index).and_then(Option::take) else { return };
-        let begun = |given: &Given| worker.link.began(given.job.number).is_some();
+        let begun = |given: &Given| worker.link.had_begun(given.job.number) != Begun::No;
         // One that died in a task was good enough to begin it.
         let useful = slot.tasks > 0 || slot.given.iter().any(begun);
         let in_vain = worker.was_in_vain(slot.ready, useful);
@@ -172,11 +172,11 @@ impl Dispatcher {
         state.counts.died += u64::from(!worker.dismissed);
         let mut failed = Vec::new();
         for Given { mut job, .. } in slot.given {
-            let begun = worker.link.began(job.number).is_some();
+            let begun = worker.link.had_begun(job.number);
             let doom = slot.doom.filter(|(number, _)| *number == job.number).map(|(_, why)| why);
             match judge(&mut job, begun, doom, self.policy.poison, died.clone()) {
                 Verdict::Again => {
-                    state.counts.retried += u64::from(begun);
+                    state.counts.retried += u64::from(begun != Begun::No);
                     events::retried(job.number);
                     state.enqueue(job);
                 }

@@ -46,6 +46,6 @@ mod hostile;
 mod killed;
 
 pub(crate) use bell::Bell;
-pub(crate) use giving::{Answered, Lane, Nonsense, Popped, PutError, Task, Watch};
+pub(crate) use giving::{Answered, Begun, Lane, Nonsense, Popped, PutError, Task, Watch};
 pub(crate) use memory::Port;
 pub(crate) use working::{Order, Working, nanos};

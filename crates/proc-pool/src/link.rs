@@ -18,7 +18,7 @@ use proc_spawn::call::{self, Fault};
 
 use crate::error::TaskError;
 use crate::job::{Message, Outcome, Reply, kind};
-use crate::lane::{self, Answered, Bell, Lane, Nonsense, Popped, PutError, Task, Watch};
+use crate::lane::{self, Answered, Begun, Bell, Lane, Nonsense, Popped, PutError, Task, Watch};
 use crate::port::Port;
 use crate::share::Sent;
 
@@ -65,8 +65,6 @@ pub(crate) struct Link {
     socket: OwnedFd,
     /// It was heard that the worker is ready.
     ready: AtomicBool,
-    /// It has announced descriptors that it did not send: it is still to be said.
-    lied: AtomicBool,
     /// Held from hearing an answer until the pool knows it: who buries the worker must not be between.
     turn: Mutex<()>,
 }
@@ -78,14 +76,8 @@ impl Link {
         let (lane, other) = Lane::new(bell)?;
         let watch = lane.watch();
         let lane = Mutex::new(lane);
-        let link = Self {
-            lane,
-            watch,
-            socket: ours,
-            ready: AtomicBool::new(false),
-            lied: AtomicBool::new(false),
-            turn: Mutex::new(()),
-        };
+        let link =
+            Self { lane, watch, socket: ours, ready: AtomicBool::new(false), turn: Mutex::new(()) };
         Ok((link, Port::new(other, theirs)))
     }
 
@@ -150,6 +142,11 @@ impl Link {
         self.lane().take_back(number, true)
     }
 
+    /// Says whether the worker, which has ended, had begun the task with this number.
+    pub(crate) fn had_begun(&self, number: u64) -> Begun {
+        self.lane().had_begun(number)
+    }
+
     /// Returns when the worker began the task with this number, if that is the one that it is in.
     pub(crate) fn began(&self, number: u64) -> Option<Instant> {
         let (begun, at) = self.lane().begun()?;
@@ -166,9 +163,7 @@ impl Link {
     /// Says whether there is something to hear. Looks, and takes no lock.
     pub(crate) fn has_news(&self) -> bool {
         // Relaxed: who hears it takes the lane's lock.
-        self.watch.has_answer()
-            || !self.ready.load(Relaxed) && self.watch.is_ready()
-            || self.lied.load(Relaxed)
+        self.watch.has_answer() || !self.ready.load(Relaxed) && self.watch.is_ready()
     }
 
     /// Takes what the worker has said: answers, up to so many or until they are large, and one thing beside.
@@ -177,9 +172,6 @@ impl Link {
         if !self.ready.load(Relaxed) && self.watch.is_ready() {
             self.ready.store(true, Relaxed);
             return (Vec::new(), Heard::Ready);
-        }
-        if self.lied.load(Relaxed) && self.lied.swap(false, Relaxed) {
-            return (Vec::new(), Heard::Ended(Nonsense::NoDescriptors));
         }
         let mut lane = self.lane();
         let mut answers = Vec::with_capacity(lane.given().min(most));
@@ -192,8 +184,7 @@ impl Link {
             };
             let number = answered.number;
             let Some(outcome) = self.open(answered) else {
-                lane.distrust();
-                self.lied.store(true, Relaxed);
+                lane.distrust(Nonsense::NoDescriptors);
                 let why = TaskError::Result(Nonsense::NoDescriptors.to_string());
                 answers.push((number, Err(why)));
                 break;

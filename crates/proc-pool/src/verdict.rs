@@ -3,6 +3,7 @@
 use crate::died::WorkerDied;
 use crate::error::TaskError;
 use crate::job::Job;
+use crate::lane::Begun;
 use crate::slot::Doom;
 
 /// What becomes of a task.
@@ -18,9 +19,12 @@ pub(crate) enum Verdict {
 ///
 /// `begun` says whether it had begun it, `doom` whether it was ended for its sake. A task is given up
 /// after `poison` workers were lost with it, however many retries it has left.
+///
+/// Where nobody knows whether it had, it hardly had: what comes next is what a task before it has written
+/// over. That is believed once, or a task that writes over its own would be begun for ever.
 pub(crate) fn judge(
     job: &mut Job,
-    begun: bool,
+    begun: Begun,
     doom: Option<Doom>,
     poison: u32,
     died: WorkerDied,
@@ -28,11 +32,14 @@ pub(crate) fn judge(
     if doom == Some(Doom::Cancelled) {
         return Verdict::Fails(TaskError::Cancelled);
     }
-    if !begun {
+    if begun == Begun::No {
         // Nobody has looked at it.
         return Verdict::Again;
     }
     job.deaths += 1;
+    if begun == Begun::Unknown && job.deaths == 1 {
+        return Verdict::Again;
+    }
     if job.deaths <= job.rules.retries && job.deaths < poison {
         return Verdict::Again;
     }
@@ -68,7 +75,7 @@ mod tests {
     }
 
     fn judge_begun(job: &mut Job, poison: u32) -> Verdict {
-        judge(job, true, None, poison, died())
+        judge(job, Begun::Yes, None, poison, died())
     }
 
     #[test]
@@ -92,9 +99,17 @@ mod tests {
     fn one_that_was_not_begun_goes_on_to_another_worker_however_many_died() {
         let mut job = job(0);
         for _ in 0..100 {
-            assert_eq!(judge(&mut job, false, None, 1, died()), Verdict::Again);
+            assert_eq!(judge(&mut job, Begun::No, None, 1, died()), Verdict::Again);
         }
         assert_eq!(job.deaths, 0);
+    }
+
+    #[test]
+    fn one_of_which_nobody_knows_whether_it_was_begun_goes_on_once() {
+        let mut job = job(0);
+        let mut judge = || judge(&mut job, Begun::Unknown, None, u32::MAX, died());
+        assert_eq!(judge(), Verdict::Again);
+        assert!(matches!(judge(), Verdict::Fails(TaskError::WorkerDied(_))));
     }
 
     #[test]
@@ -103,12 +118,12 @@ mod tests {
         let mut late = job(1);
         let doom = Some(Doom::TimedOut(limit));
         assert_eq!(
-            judge(&mut late, true, Some(Doom::Cancelled), 9, died()),
+            judge(&mut late, Begun::Yes, Some(Doom::Cancelled), 9, died()),
             Verdict::Fails(TaskError::Cancelled)
         );
-        assert_eq!(judge(&mut late, true, doom, 9, died()), Verdict::Again);
+        assert_eq!(judge(&mut late, Begun::Yes, doom, 9, died()), Verdict::Again);
         assert_eq!(
-            judge(&mut late, true, doom, 9, died()),
+            judge(&mut late, Begun::Yes, doom, 9, died()),
             Verdict::Fails(TaskError::TimedOut(limit))
         );
     }

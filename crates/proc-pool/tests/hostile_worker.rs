@@ -6,20 +6,44 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use proc_pool::{Pool, TaskError};
+use proc_pool::{Options, Pool, TaskError};
 use std::time::Duration;
 use testkit::watchdog;
 
 const WAIT: Duration = Duration::from_secs(100);
 
-/// Fills each mapping of the files with this name, behind their headers, with these bytes.
-fn scribble(name: &str, byte: u8) -> usize {
+/// Returns where the files with this name are mapped, behind their headers, and how long that is.
+fn mappings(name: &str) -> Vec<(usize, usize)> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mut written = 0;
-    for line in maps.lines().filter(|line| line.contains(&format!("/memfd:{name} "))) {
+    let ours = maps.lines().filter(|line| line.contains(&format!("/memfd:{name} ")));
+    let range = |line: &str| {
         let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [from, to] = [from, to].map(|at| usize::from_str_radix(at, 16).unwrap());
-        let (start, len) = (from + 128, to - from - 128);
+        (from + 128, to - from - 128)
+    };
+    ours.map(range).collect()
+}
+
+/// Writes 0 over the state of each task that lies in the worker's lane, and that it has not begun.
+fn forget_what_is_ready() {
+    for (start, _) in mappings("pool lane") {
+        // 512 slots of 128 bytes, each of which begins with its state: `ticket << 2 | 1` when ready.
+        for state in (0..512).map(|slot| start + 256 + 128 * slot) {
+            let state = std::ptr::with_exposed_provenance_mut::<u64>(state);
+            // SAFETY: in a writable mapping of this process; that it is shared is the point.
+            unsafe {
+                if state.read_volatile() & 3 == 1 {
+                    state.write_volatile(0);
+                }
+            }
+        }
+    }
+}
+
+/// Fills each mapping of the files with this name, behind their headers, with these bytes.
+fn scribble(name: &str, byte: u8) -> usize {
+    let mut written = 0;
+    for (start, len) in mappings(name) {
         // SAFETY: a writable mapping of this process; that it is shared is the point.
         unsafe {
             std::ptr::write_bytes(std::ptr::with_exposed_provenance_mut::<u8>(start), byte, len)
@@ -49,6 +73,26 @@ fn one_that_fills_its_lane_with_nonsense_is_replaced() {
         }
         goes_on(&pool);
     }
+}
+
+#[test]
+fn tasks_whose_states_it_has_written_over_are_done_by_another() {
+    let _dog = watchdog(WAIT);
+    let pool = Pool::builder().workers(1).build().unwrap();
+    // Tasks this small are given to the worker ahead of time.
+    pool.map_in_chunks(0..5_000u64, 1, |x| x).unwrap();
+    let brief = Options::new().timeout(Duration::from_millis(300));
+    let bad = pool.with(&brief).apply_async((), || {
+        std::thread::sleep(Duration::from_millis(20));
+        forget_what_is_ready();
+    });
+    let behind: Vec<_> =
+        (0..5u64).map(|x| pool.with(&brief).apply_async((x,), |x| x + 1).unwrap()).collect();
+    assert_eq!(bad.unwrap().get(), Ok(()));
+    for (x, handle) in (0..).zip(behind) {
+        assert_eq!(handle.get(), Ok(x + 1));
+    }
+    goes_on(&pool);
 }
 
 #[test]

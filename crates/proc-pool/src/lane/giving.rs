@@ -1,7 +1,7 @@
 //! The pool's end of a lane: puts tasks, takes them back, takes answers.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -75,6 +75,7 @@ pub(crate) enum Nonsense {
     OutOfOrder,
     Nowhere,
     NoDescriptors,
+    NoState,
 }
 
 impl fmt::Display for Nonsense {
@@ -84,8 +85,18 @@ impl fmt::Display for Nonsense {
             Self::OutOfOrder => "it has answered another task than its next",
             Self::Nowhere => "it has sent a result where no memory is",
             Self::NoDescriptors => "it has announced descriptors and not sent them",
+            Self::NoState => "it has written over the state of a task",
         })
     }
+}
+
+/// Whether a worker had begun a task when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    No,
+    Yes,
+    /// It has written over what says so.
+    Unknown,
 }
 
 /// A task that the worker has and that is not answered.
@@ -103,8 +114,17 @@ struct Given {
 struct Seen {
     /// As the lane's own.
     taken: AtomicU32,
-    /// There is nothing more to hear.
-    garbled: AtomicBool,
+    /// What may be believed of what is here: one of [`belief`].
+    belief: AtomicU8,
+}
+
+/// What may be believed of a lane.
+mod belief {
+    pub(super) const ALL: u8 = 0;
+    /// Nothing, which is still to be heard.
+    pub(super) const NONE_UNHEARD: u8 = 1;
+    /// Nothing, and there is nothing more to hear.
+    pub(super) const NONE: u8 = 2;
 }
 
 /// Looks whether there is something to hear, without the lane.
@@ -121,7 +141,10 @@ impl Watch {
         // SeqCst: see `Bell::sleep`; pairs with the store in `Working::answer`.
         let answered = self.memory.words().worker.0.answered.load(SeqCst);
         // Relaxed: both only say whether to look, and who looks has the lane.
-        answered != self.seen.taken.load(Relaxed) && !self.seen.garbled.load(Relaxed)
+        match self.seen.belief.load(Relaxed) {
+            belief::ALL => answered != self.seen.taken.load(Relaxed),
+            other => other == belief::NONE_UNHEARD,
+        }
     }
 
     /// Says whether the worker's initializer has run.
@@ -151,6 +174,8 @@ pub(crate) struct Lane {
     window: Window,
     /// Tasks were put since the worker was last looked after.
     put_some: bool,
+    /// What the worker has written that no worker writes, until it is heard.
+    nonsense: Option<Nonsense>,
     seen: Arc<Seen>,
 }
 
@@ -170,6 +195,7 @@ impl Lane {
             came: 0,
             window: Window::new(),
             put_some: false,
+            nonsense: None,
             seen: Arc::default(),
         };
         Ok((lane, port))
@@ -281,13 +307,19 @@ impl Lane {
         self.publish();
     }
 
-    /// Believes nothing more of what is here.
-    pub(crate) fn distrust(&mut self) {
-        self.seen.garbled.store(true, Relaxed);
+    /// Believes nothing more of what is here; why is heard next.
+    pub(crate) fn distrust(&mut self, why: Nonsense) {
+        if self.seen.belief.load(Relaxed) == belief::ALL {
+            self.nonsense = Some(why);
+            self.seen.belief.store(belief::NONE_UNHEARD, Relaxed);
+        }
     }
 
     /// Takes a task back, unless the worker has begun it; says whether. One before which packets were sent
     /// only if the worker will never take those.
+    ///
+    /// A worker that has written over the state of the task, and will never begin it, is
+    /// [not believed](Self::distrust) any more.
     pub(crate) fn take_back(&mut self, number: u64, with_packets: bool) -> bool {
         let Some(at) = self.given.iter().rposition(|given| given.number == number) else {
             return false;
@@ -305,16 +337,37 @@ impl Lane {
             return true;
         }
         // AcqRel: pairs with the worker's own change of this word; nothing else is published by it.
-        if state.compare_exchange(ready, taken, AcqRel, Acquire).is_err() {
-            return false;
+        match state.compare_exchange(ready, taken, AcqRel, Acquire) {
+            Ok(_) => {
+                self.remove(at);
+                true
+            }
+            Err(found) => {
+                if found != tag::state(ticket, tag::BEGUN) {
+                    self.distrust(Nonsense::NoState);
+                }
+                false
+            }
         }
-        self.remove(at);
-        true
     }
 
     fn remove(&mut self, at: usize) {
         if let Some(part) = self.given.remove(at).and_then(|given| given.part) {
             self.arguments.give_back(part);
+        }
+    }
+
+    /// Says whether a worker that has ended had begun the task with this number.
+    pub(crate) fn had_begun(&self, number: u64) -> Begun {
+        // The others lie behind the first.
+        let Some(first) = self.given.front().filter(|first| first.number == number) else {
+            return Begun::No;
+        };
+        let state = self.words().tasks[slot(first.ticket)].state.load(Acquire);
+        match [tag::READY, tag::BEGUN].map(|tag| tag::state(first.ticket, tag)) {
+            [ready, _] if state == ready => Begun::No,
+            [_, begun] if state == begun => Begun::Yes,
+            _ => Begun::Unknown,
         }
     }
 
@@ -335,7 +388,10 @@ impl Lane {
             // `Working::answer`, before which the answer was written.
             self.answered = self.words().worker.0.answered.load(Acquire);
         }
-        if self.answered == self.taken || self.seen.garbled.load(Relaxed) {
+        if self.seen.belief.load(Relaxed) != belief::ALL {
+            return self.nonsense.take().map_or(Popped::Nothing, |why| self.garbled(why));
+        }
+        if self.answered == self.taken {
             self.window.came(std::mem::take(&mut self.came));
             return Popped::Nothing;
         }
@@ -373,7 +429,7 @@ impl Lane {
     }
 
     fn garbled(&mut self, why: Nonsense) -> Popped {
-        self.seen.garbled.store(true, Relaxed);
+        self.seen.belief.store(belief::NONE, Relaxed);
         Popped::Garbled(why)
     }
 

@@ -7,7 +7,7 @@ use multiproc_core::deadline::Deadline;
 use testkit::watchdog;
 
 use super::words::{SLOTS, Shape, slot};
-use super::{Answered, Bell, Lane, Nonsense, Popped, PutError, Task, Working};
+use super::{Answered, Begun, Bell, Lane, Nonsense, Popped, PutError, Task, Working};
 
 pub(super) fn task(number: u64, bytes: &[u8]) -> Task<'_> {
     Task { number, call: [number, 1, 2, 3], bytes, packets: 0 }
@@ -123,6 +123,22 @@ fn a_result_that_lies_nowhere_is_not_looked_for() {
         place.offset.store(offset, Relaxed);
         place.shape.store(Shape { len, packets: 0, kind: 1 }.word(), Relaxed);
         assert!(is_garbled(&mut lane, Nonsense::Nowhere), "{offset} {len}");
+    }
+}
+
+#[test]
+fn a_task_whose_state_is_written_over_is_neither_taken_back_nor_waited_for() {
+    for bit in (0..64).map(|bit| 1u64 << bit) {
+        let (mut lane, _worker, _) = both();
+        (5..7).for_each(|number| lane.put(task(number, &[])).unwrap());
+        lane.raw().tasks[slot(1)].state.fetch_xor(bit, SeqCst);
+        assert!(!lane.take_back(6, false), "the worker may do what it likes with it");
+        assert!(lane.watch().has_answer(), "there is something to hear");
+        assert!(is_garbled(&mut lane, Nonsense::NoState));
+        assert!(!lane.watch().has_answer() && matches!(lane.pop(), Popped::Nothing), "said once");
+        assert_eq!([5, 6].map(|number| lane.had_begun(number)), [Begun::No; 2]);
+        assert!(lane.take_back(5, false));
+        assert_eq!(lane.had_begun(6), Begun::Unknown);
     }
 }
 
