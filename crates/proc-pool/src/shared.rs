@@ -1,5 +1,6 @@
 //! What the pool's handle and its thread share, and how a task gets from the one to a worker.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -333,11 +334,16 @@ impl Shared {
     /// Cancels those of the tasks with these numbers that wait; those that have begun go on.
     pub(crate) fn drop_waiting(&self, numbers: &Range<u64>) {
         let mut state = self.state();
-        let (ours, others) =
-            state.queue.drain(..).partition(|job: &Job| numbers.contains(&job.number));
+        let (mut ours, others): (VecDeque<Job>, _) =
+            state.queue.drain(..).partition(|job| numbers.contains(&job.number));
         state.queue = others;
+        for slot in state.slots.iter_mut().flatten() {
+            ours.extend(slot.take_back_all(numbers));
+        }
         drop(state);
-        let ours: std::collections::VecDeque<Job> = ours;
+        // There is room for others', and workers may have nothing left to do.
+        self.hand_out();
+        self.wake();
         for job in ours {
             self.tell(job.done, Err(TaskError::Cancelled));
         }

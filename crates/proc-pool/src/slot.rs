@@ -12,6 +12,7 @@
 //! is judged ([`crate::verdict`]), the others wait anew.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,24 +104,35 @@ impl Slot {
 
     /// Takes the last task back that waits here, if it has not begun.
     pub(crate) fn take_back_last(&mut self) -> Option<Job> {
-        let last = self.given.back()?;
-        if !self.link.take_back(last.job.number) {
-            return None;
-        }
-        self.assigned -= 1;
-        self.given.pop_back().map(|given| given.job)
+        let number = self.given.back()?.job.number;
+        self.take_back(number)
     }
 
     /// Takes a task back, if it has not begun.
     pub(crate) fn take_back(&mut self, number: u64) -> Option<Job> {
         let ours = |given: &Given| given.job.number == number;
-        let place = self.given.iter().position(ours)?;
+        let place = self.given.iter().rposition(ours)?;
         if !self.link.take_back(number) {
             return None;
         }
         let given = self.given.remove(place)?;
+        self.assigned -= 1;
         self.note_idle(Instant::now());
         Some(given.job)
+    }
+
+    /// Takes those of the tasks with these numbers back that have not begun.
+    pub(crate) fn take_back_all(&mut self, numbers: &Range<u64>) -> Vec<Job> {
+        let given = self.given.iter().map(|given| given.job.number);
+        let ours: Vec<u64> = given.filter(|number| numbers.contains(number)).collect();
+        ours.into_iter().filter_map(|number| self.take_back(number)).collect()
+    }
+
+    /// Takes all tasks back but the first, as far as they have not begun.
+    fn take_back_behind(&mut self) -> Vec<Job> {
+        // From the end: nothing can begin behind what is taken back.
+        let behind = self.given.len().saturating_sub(1);
+        std::iter::from_fn(|| self.take_back_last()).take(behind).collect()
     }
 
     /// Returns the number of a task that has taken longer than it may, and how long that is.
@@ -137,21 +149,25 @@ impl Slot {
         self.given.front().is_some_and(|first| first.job.number == given.job.number)
     }
 
-    /// Takes all tasks back, if the first of them should have been begun long ago and is not.
-    pub(crate) fn take_stuck(&mut self, now: Instant) -> Vec<Job> {
-        let stuck = |first: &Given| {
+    /// Takes all tasks back, if the first of them should have been begun long ago and is not. Says whether
+    /// the worker has none left: it is to be ended.
+    pub(crate) fn take_stuck(&mut self, now: Instant) -> (Vec<Job>, bool) {
+        let stuck = |first: &&Given| {
             let limit = first.job.rules.timeout.unwrap_or(PATIENCE).clamp(STUCK, PATIENCE);
             first.since.checked_add(limit).is_some_and(|end| end <= now)
+                && self.link.began(first.job.number).is_none()
         };
-        let Some(first) = self.given.front().filter(|first| stuck(first)) else {
-            return Vec::new();
+        let Some(number) = self.given.front().filter(stuck).map(|first| first.job.number) else {
+            return (Vec::new(), false);
         };
+        // The first one last: it may go on just now, and begin whatever is left.
+        let mut jobs = self.take_back_behind();
         // Somebody may have its answer in hand, and the worker be in the next: then this fails.
-        if !self.link.take_back_from_the_stuck(first.job.number) {
-            return Vec::new();
+        let stuck = self.given.len() == 1 && self.link.take_back_from_the_stuck(number);
+        if stuck {
+            jobs.extend(self.given.pop_front().map(|given| given.job));
         }
-        let first = self.given.pop_front().map(|given| given.job);
-        first.into_iter().chain(std::iter::from_fn(|| self.take_back_last())).collect()
+        (jobs, stuck)
     }
 
     /// Returns when a task here may have taken too long, at the earliest.
@@ -191,5 +207,63 @@ impl Slot {
         self.open = false;
         self.doom = Some((number, doom));
         (true, freed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Args, Done, Message, Rules};
+    use crate::lane::Bell;
+    use crate::port::Desk;
+    use proc_spawn::call::Call;
+    use std::thread;
+
+    fn job(number: u64, timeout: Option<Duration>) -> Job {
+        let call = Call::apply::<(), ()>(|| ()).unwrap();
+        Job {
+            number,
+            message: Message::new(call, Args::encode(&()).unwrap()),
+            done: Done::Anywhere(Box::new(|_| ())),
+            rules: Rules { timeout, retries: 0 },
+            submitted: Instant::now(),
+            deaths: 0,
+        }
+    }
+
+    /// A worker that was given so many tasks at that time, and its own end.
+    fn given(count: u64, since: Instant, timeout: Option<Duration>) -> (Slot, Desk) {
+        let (link, port) = Link::pair(&Bell::new().unwrap()).unwrap();
+        let mut slot = Slot::new(Arc::new(link), 1, 1, since);
+        for number in 0..count {
+            let job = job(number, timeout);
+            slot.link.giving().give(number, &job.message, &[]).unwrap();
+            slot.given.push_back(Given { job, since });
+            slot.assigned += 1;
+        }
+        slot.link.wake();
+        (slot, port.open().unwrap())
+    }
+
+    #[test]
+    fn a_worker_that_goes_on_while_it_is_given_up_is_in_no_task() {
+        let long_ago = Instant::now().checked_sub(2 * PATIENCE).unwrap();
+        for round in 0..600u32 {
+            let (mut slot, mut desk) = given(400, long_ago, None);
+            let start = std::sync::Barrier::new(2);
+            let (stuck, begun) = thread::scope(|scope| {
+                let worker = scope.spawn(|| {
+                    start.wait();
+                    (0..round % 64 * 8).for_each(|_| std::hint::spin_loop());
+                    desk.next().is_some()
+                });
+                start.wait();
+                let (jobs, stuck) = slot.take_stuck(Instant::now());
+                assert_eq!(jobs.len() + slot.given.len(), 400);
+                slot.link.close();
+                (stuck, worker.join().unwrap())
+            });
+            assert!(!(stuck && begun), "it is to be ended, and has begun a task: round {round}");
+        }
     }
 }

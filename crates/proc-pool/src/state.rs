@@ -200,18 +200,19 @@ impl State {
     }
 
     /// Takes back what lies before workers that do not begin it: one that was stopped, or has lost its mind.
-    /// They are to be ended. Says whether there were any.
+    /// They are to be ended. Says whether there are any.
     pub(crate) fn rescue(&mut self, now: Instant) -> bool {
         let mut freed = Vec::new();
+        let mut some = false;
         for slot in self.slots.iter_mut().flatten() {
-            let jobs = slot.take_stuck(now);
-            if !jobs.is_empty() {
+            let (jobs, stuck) = slot.take_stuck(now);
+            if stuck {
                 events::stuck(slot.id, slot.pid);
                 (slot.open, slot.lost) = (false, true);
-                freed.extend(jobs);
+                some = true;
             }
+            freed.extend(jobs);
         }
-        let some = !freed.is_empty();
         freed.into_iter().for_each(|job| self.enqueue(job));
         some
     }

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use proc_pool::{Pool, TaskError};
+use proc_pool::{Options, Pool, TaskError, TryMapError};
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::Duration;
 use testkit::watchdog;
 
@@ -37,6 +38,30 @@ fn map_reports_the_first_error_in_the_order_of_the_input() {
         })
         .unwrap_err();
     assert!(error.panic().unwrap().message().contains("item 13"), "{error}");
+}
+
+/// In a worker: where it says which items it has begun.
+static BEGUN: OnceLock<shm_queue::Sender<u64>> = OnceLock::new();
+
+#[test]
+fn try_map_leaves_nothing_behind_that_was_not_begun() {
+    let _dog = watchdog(WAIT);
+    let (tx, rx) = shm_queue::bounded::<u64>(1_000).unwrap();
+    let keep = |tx: shm_queue::Sender<u64>| assert!(BEGUN.set(tx).is_ok());
+    let pool = Pool::builder().workers(1).initializer((tx,), keep).build().unwrap();
+    // Tasks this small are given to the worker ahead of time.
+    pool.map_in_chunks(0..5_000u64, 1, |x| x).unwrap();
+    let each = Options::new().chunk_size(1);
+    let error = pool.with(&each).try_map(0..300u64, |x| {
+        BEGUN.get().unwrap().send(x).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        if x == 5 { Err(x) } else { Ok(x) }
+    });
+    assert_eq!(error, Err(TryMapError::Returned(5)));
+    // Behind what was begun.
+    pool.apply((), || ()).unwrap();
+    let begun = std::iter::from_fn(|| rx.try_recv().ok()).count();
+    assert!((6..100).contains(&begun), "{begun}");
 }
 
 #[test]
