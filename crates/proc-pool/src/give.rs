@@ -58,7 +58,8 @@ impl State {
         let now = Instant::now();
         let mut takers: Vec<Taker> = Vec::new();
         for (slot, worker) in self.slots.iter().enumerate() {
-            let Some(worker) = worker.as_ref().filter(|slot| slot.open && slot.ready) else {
+            let takes = |slot: &&Slot| slot.open && slot.ready && !slot.held_up;
+            let Some(worker) = worker.as_ref().filter(takes) else {
                 continue;
             };
             let given = worker.given.len();
@@ -197,10 +198,12 @@ impl State {
             return false;
         }
         let now = Instant::now();
-        // One alone is left to its worker, unless that is not there to begin it.
+        // One alone is left to its worker, unless that is not there to begin it. One that it has begun would
+        // only hide others.
         let waits = |slot: &&mut Slot| match slot.given.back() {
             Some(last) if slot.given.len() == 1 => {
                 now.saturating_duration_since(last.since) > LONELY
+                    && slot.link.began(last.job.number).is_none()
             }
             last => last.is_some(),
         };

@@ -26,6 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A task that is first in its worker's line, and not begun after so long, is not about to be.
 const STUCK: Duration = Duration::from_millis(500);
 
+/// What waits behind a task that was begun so long ago goes to another worker.
+const LONG: Duration = Duration::from_millis(20);
+
+/// A task that is not begun is looked at no sooner than after this, however little time it has.
+const LEAST_LOOK: Duration = Duration::from_millis(1);
+
 /// A task that a worker was given.
 pub(crate) struct Given {
     pub(crate) job: Job,
@@ -66,6 +72,8 @@ pub(crate) struct Slot {
     pub(crate) lost: bool,
     /// It did not wake for its last task: others come first until it answers something.
     pub(crate) suspect: bool,
+    /// It has been in a task for long, with others behind it: it gets none until it answers.
+    pub(crate) held_up: bool,
 }
 
 impl Slot {
@@ -87,6 +95,7 @@ impl Slot {
             shares: Known::default(),
             lost: false,
             suspect: false,
+            held_up: false,
         }
     }
 
@@ -145,10 +154,6 @@ impl Slot {
         self.given.iter().filter(|_| self.doom.is_none()).find_map(late)
     }
 
-    fn is_first(&self, given: &Given) -> bool {
-        self.given.front().is_some_and(|first| first.job.number == given.job.number)
-    }
-
     /// Takes all tasks back, if the first of them should have been begun long ago and is not. Says whether
     /// the worker has none left: it is to be ended.
     pub(crate) fn take_stuck(&mut self, now: Instant) -> (Vec<Job>, bool) {
@@ -170,15 +175,29 @@ impl Slot {
         (jobs, stuck)
     }
 
+    /// Takes back what waits behind a task that takes long, as another worker may begin it sooner.
+    pub(crate) fn take_held_up(&mut self, now: Instant) -> Vec<Job> {
+        let is_long = |begun: Instant| now.saturating_duration_since(begun) >= LONG;
+        // The link is asked last: it costs a lock.
+        let held_up = self.given.len() > 1
+            && self.given.front().is_some_and(|first| {
+                is_long(first.since) && self.link.began(first.job.number).is_some_and(is_long)
+            });
+        if !held_up {
+            return Vec::new();
+        }
+        self.held_up = true;
+        self.take_back_behind()
+    }
+
     /// Returns when a task here may have taken too long, at the earliest.
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         let at = |given: &Given| {
             let limit = given.job.rules.timeout?;
             match self.link.began(given.job.number) {
                 Some(began) => began.checked_add(limit),
-                None if self.is_first(given) => given.since.checked_add(limit.max(STUCK)),
-                // One that waits behind another has all its time before it.
-                None => now.checked_add(limit),
+                // It has all its time before it.
+                None => now.checked_add(limit.max(LEAST_LOOK)),
             }
         };
         self.given.iter().filter(|_| self.doom.is_none()).filter_map(at).min()
@@ -243,6 +262,34 @@ mod tests {
         }
         slot.link.wake();
         (slot, port.open().unwrap())
+    }
+
+    #[test]
+    fn a_task_is_looked_at_when_its_time_may_be_over() {
+        let limit = Duration::from_millis(20);
+        let now = Instant::now();
+        let (mut slot, mut desk) = given(2, now, Some(limit));
+        assert_eq!(slot.next_timeout(now), Some(now + limit), "both may be begun at once");
+        let later = now + Duration::from_secs(1);
+        assert_eq!(slot.next_timeout(later), Some(later + limit), "neither is begun");
+        desk.next().unwrap();
+        let began = slot.link.began(0).unwrap();
+        assert!(slot.next_timeout(later).unwrap() < began + 2 * limit);
+        slot.given[1].job.rules.timeout = Some(Duration::from_nanos(1));
+        assert_eq!(slot.next_timeout(now), Some(now + LEAST_LOOK), "not over and over");
+    }
+
+    #[test]
+    fn what_waits_behind_a_long_task_is_taken_back_and_nothing_else() {
+        let now = Instant::now();
+        let (mut slot, mut desk) = given(5, now, None);
+        assert!(slot.take_held_up(now + LONG).is_empty(), "it has begun none");
+        desk.next().unwrap();
+        assert!(slot.take_held_up(now).is_empty() && !slot.held_up, "not for long");
+        let numbers = |jobs: Vec<Job>| jobs.iter().map(|job| job.number).collect::<Vec<_>>();
+        assert_eq!(numbers(slot.take_held_up(Instant::now() + LONG)), [4, 3, 2, 1]);
+        assert!(slot.held_up && slot.given.len() == 1);
+        assert!(slot.take_held_up(now + PATIENCE).is_empty());
     }
 
     #[test]

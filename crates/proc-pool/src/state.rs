@@ -155,7 +155,7 @@ impl State {
         // What it was doomed for is done: it is only let go.
         slot.doom.take_if(|(doomed, _)| *doomed == number);
         slot.tasks += 1;
-        slot.suspect = false;
+        (slot.suspect, slot.held_up) = (false, false);
         slot.busy += now.saturating_duration_since(given.since);
         slot.note_idle(now);
         // What waits behind it begins now.
@@ -200,9 +200,12 @@ impl State {
     }
 
     /// Takes back what lies before workers that do not begin it: one that was stopped, or has lost its mind.
-    /// They are to be ended. Says whether there are any.
+    /// They are to be ended. Says whether there are any. And what lies behind a long task, if there is
+    /// another worker.
     pub(crate) fn rescue(&mut self, now: Instant) -> bool {
         let mut freed = Vec::new();
+        let serves = |slot: &Slot| slot.open && slot.ready;
+        let serving = self.slots.iter().flatten().filter(|slot| serves(slot)).count();
         let mut some = false;
         for slot in self.slots.iter_mut().flatten() {
             let (jobs, stuck) = slot.take_stuck(now);
@@ -212,6 +215,9 @@ impl State {
                 some = true;
             }
             freed.extend(jobs);
+            if serving > usize::from(serves(slot)) {
+                freed.extend(slot.take_held_up(now));
+            }
         }
         freed.into_iter().for_each(|job| self.enqueue(job));
         some

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use proc_pool::Pool;
-use std::sync::{Arc, Mutex, mpsc};
+use proc_pool::{Options, Pool};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 use testkit::watchdog;
 
@@ -31,6 +31,34 @@ fn short_tasks_go_past_a_long_one_however_many() {
     assert_eq!(squares[19_999], 19_999 * 19_999);
     assert!(!long.ready(), "they were to be done meanwhile");
     long.get().unwrap();
+}
+
+/// In a worker: where it says which items it has done.
+static DONE: OnceLock<shm_queue::Sender<u64>> = OnceLock::new();
+
+#[test]
+fn short_tasks_go_past_a_long_one_although_others_wait() {
+    let _dog = watchdog(WAIT);
+    let (tx, rx) = shm_queue::bounded::<u64>(1_000).unwrap();
+    let keep = |tx: shm_queue::Sender<u64>| assert!(DONE.set(tx).is_ok());
+    let pool = Pool::builder().workers(2).initializer((tx,), keep).build().unwrap();
+    pool.map_in_chunks(0..5_000u64, 1, |x| x).unwrap();
+    let task = |n: u64| {
+        // A long one, 300 short ones of which some lie behind it, and then the other worker has plenty to do.
+        sleep(match n {
+            0 => 60_000,
+            1..=300 => 0,
+            _ => 5,
+        });
+        DONE.get().unwrap().send(n).unwrap();
+    };
+    let all = pool.with(&Options::new().chunk_size(1)).map_async(0..900, task).unwrap();
+    let mut done: Vec<u64> = Vec::new();
+    while done.iter().filter(|n| (1..=300).contains(*n)).count() < 300 {
+        done.push(rx.recv().unwrap());
+    }
+    assert!(done.len() < 800, "the last of them waited for {} others", done.len() - 300);
+    all.cancel();
 }
 
 #[test]

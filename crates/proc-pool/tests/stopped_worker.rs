@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proc_pool::Pool;
 use std::time::Duration;
-use testkit::watchdog;
+use testkit::{until, watchdog};
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -46,4 +46,27 @@ fn stopped_workers_are_replaced_when_there_is_nobody_else() {
     assert!(by.iter().all(|pid| !stopped.contains(pid)));
     pool.close();
     pool.join().unwrap();
+}
+
+#[test]
+fn a_task_given_to_a_stopped_worker_goes_to_another_although_a_third_is_in_a_long_one() {
+    let _dog = watchdog(WAIT);
+    let pool = Pool::builder().workers(3).build().unwrap();
+    until(WAIT, "three workers", || pool.stats().workers.iter().filter(|w| w.ready).count() == 3);
+    let nap = |ms| {
+        std::thread::sleep(Duration::from_millis(ms));
+        std::process::id()
+    };
+    let first = pool.apply_async((50,), nap).unwrap();
+    let long = pool.apply_async((600_000,), nap).unwrap();
+    // The first of those with nothing to do gets the next task.
+    let stopped = first.get().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    signal(stopped, Signal::SIGSTOP);
+    assert_ne!(pool.apply((0,), nap).unwrap(), stopped);
+    // Nobody was given up for it.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(pool.stats().started, 3);
+    signal(stopped, Signal::SIGCONT);
+    assert!(!long.ready());
 }
