@@ -26,8 +26,8 @@ use multiproc_core::spin::Look;
 use crate::lane::Bell;
 use crate::shared::Shared;
 
-/// A sleeper looks up so often while tasks are being done: a worker that has lost its mind may have
-/// written over the bell.
+/// A sleeper looks up so often: a worker that has lost its mind may have written over the bell. While there
+/// is nothing to do nobody sleeps there.
 const SLICE: Duration = Duration::from_millis(100);
 /// How long the second thread waits for others to come, before it takes the duty.
 const GRACE: Duration = Duration::from_millis(1);
@@ -168,14 +168,14 @@ impl<'s> OnDuty<'s> {
             }
             let something = || shared.has_news() || ready();
             let until = match traffic {
-                Traffic::None => deadline,
                 Traffic::Stream if heard => {
                     std::thread::sleep(NAP);
                     continue;
                 }
                 Traffic::Light if shared.pump.look.until(something) => continue,
-                // Of a stream that has come to a halt, too: its tasks have become longer.
-                Traffic::Light | Traffic::Full | Traffic::Stream => deadline.slice(SLICE),
+                // Of a stream that has come to a halt, too: its tasks have become longer. And when nothing
+                // is under way but a callback, or a worker's start.
+                _ => deadline.slice(SLICE),
             };
             shared.pump.bell.sleep(&mut self.sleep, until, something);
         }

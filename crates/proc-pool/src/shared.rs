@@ -107,6 +107,12 @@ impl Shared {
         self.pump.nudge();
     }
 
+    /// Says whether the pool's thread is to look when tasks come and go. When the pool is closed too: it is
+    /// over when none is left, and workers that have ended are replaced only while tasks wait.
+    fn watches(&self, state: &State) -> bool {
+        self.watched || state.phase != Phase::Running
+    }
+
     /// Takes a task, sends it off if a worker has room, and returns its number. `done` is told once,
     /// whatever becomes of it.
     pub(crate) fn submit(
@@ -159,7 +165,7 @@ impl Shared {
         }
         let calls_back = state.queue.back().is_some_and(|job| job.done.is_callback());
         let gave = state.give();
-        let starved = self.watched && state.waiting() > 0;
+        let starved = self.watches(&state) && state.waiting() > 0;
         drop(state);
         if gave.look || starved {
             self.wake();
@@ -265,7 +271,7 @@ impl Shared {
             let again = self.note(&mut state, index, last);
             // The workers' next tasks first: the answers' own work can wait that long.
             let gave = if some { state.give() } else { Gave::default() };
-            let watched = self.watched || state.phase != Phase::Running;
+            let watched = self.watches(&state);
             drop((state, turn));
             if gave.look || called_back || watched && some {
                 self.wake();

@@ -119,6 +119,25 @@ fn one_that_writes_over_the_bell_stalls_nobody() {
 }
 
 #[test]
+fn one_that_goes_on_writing_over_the_bell_does_not_hide_the_end_of_a_callback() {
+    let _dog = watchdog(WAIT);
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let scribbles = || {
+        std::thread::spawn(|| {
+            loop {
+                scribble("pool bell", 0);
+            }
+        });
+    };
+    pool.apply((), scribbles).unwrap();
+    for x in 0..10 {
+        // While it runs nothing is under way, and whoever waits for it is to be told.
+        let nap = |_: Result<&i32, &TaskError>| std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(pool.apply_async_then((x,), |x: i32| x, nap).unwrap().get(), Ok(x));
+    }
+}
+
+#[test]
 fn one_that_writes_over_the_arena_garbles_its_own_results_alone() {
     let _dog = watchdog(WAIT);
     let pool = Pool::builder().workers(2).build().unwrap();

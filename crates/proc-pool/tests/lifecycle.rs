@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use proc_pool::{Handle, Pool, SubmitError, TaskError};
+use proc_pool::{Handle, Options, Pool, SubmitError, TaskError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::{until, watchdog};
 
@@ -38,6 +39,44 @@ fn close_finishes_what_was_submitted_and_takes_no_more() {
         assert_eq!(handle.get().unwrap(), 20);
     }
     pool.join().unwrap();
+}
+
+#[test]
+fn a_map_goes_on_in_a_closed_pool_whose_workers_end_meanwhile() {
+    let _dog = watchdog(WAIT);
+    let builder = Pool::builder().workers(1).max_tasks_per_worker(4);
+    let pool = Arc::new(builder.build().unwrap());
+    let same = Arc::clone(&pool);
+    // The worker has done all that it may, and nothing waits until the next ones are sent.
+    let slowly = Options::new().chunk_size(1).progress(move |at| {
+        if at.done == 1 {
+            same.close();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    });
+    assert_eq!(pool.with(&slowly).map(0..20u64, |x| x * 2).unwrap()[19], 38);
+    pool.join().unwrap();
+}
+
+#[test]
+fn a_map_goes_on_in_a_closed_pool_whose_idle_worker_is_killed() {
+    let _dog = watchdog(WAIT);
+    let pool = Arc::new(Pool::builder().workers(1).build().unwrap());
+    let same = Arc::clone(&pool);
+    let kill = Options::new().chunk_size(1).progress(move |at| {
+        if at.done == 1 {
+            same.close();
+            // Until those that were sent are done.
+            until(WAIT, "an idle worker", || same.stats().running == 0);
+            let pid = same.stats().workers[0].pid;
+            let killed = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+            nix::sys::signal::kill(killed, nix::sys::signal::Signal::SIGKILL).unwrap();
+            until(WAIT, "its end", || same.stats().workers.is_empty());
+            // And until the pool's thread has seen that nothing waits.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    assert_eq!(pool.with(&kill).map(0..20u64, |x| x).unwrap().len(), 20);
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! left an answer that nobody was told of; the thread that sees its death rings in its place.
 //!
 //! Who may write to the bell can keep the sleeper awake or quiet, and nothing else: nothing is read from
-//! here but whether to look. So while tasks are being done the sleeper looks up now and then.
+//! here but whether to look. So the sleeper looks up now and then, whatever it waits for.
 
 #[cfg(test)]
 use core::sync::atomic::AtomicU32;
