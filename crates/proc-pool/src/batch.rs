@@ -89,13 +89,15 @@ impl<R: Send + 'static> Batch<R> {
 }
 
 impl<R: DeserializeOwned + Send + 'static> Batch<R> {
-    /// Decodes all, which have come, in the order of their places, or returns the first error.
-    pub(crate) fn collect(&self, items: usize) -> Result<Vec<R>, TaskError> {
+    /// Decodes all, which have come, in the order of their places, or returns the first error. All chunks are
+    /// of this size, but the last.
+    pub(crate) fn collect(&self, items: usize, size: usize) -> Result<Vec<R>, TaskError> {
         let mut answers = std::mem::take(&mut self.mailbox.lock().fresh);
         answers.sort_unstable_by_key(|(place, _)| *place);
         let mut values = Vec::with_capacity(items);
         for (_, answer) in answers {
-            values.append(&mut answer.and_then(Raw::decode)?.into_values()?);
+            let length = size.min(items - values.len());
+            values.append(&mut answer?.decode_chunk(length)?.into_values()?);
         }
         Ok(values)
     }

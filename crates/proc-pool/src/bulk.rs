@@ -19,8 +19,8 @@ pub(crate) struct Run<'a, T>(pub(crate) &'a [T]);
 #[derive(Debug)]
 pub(crate) struct Decoded<T>(pub(crate) Vec<T>);
 
-/// Decodes a [`Run`] onto values that came before.
-pub(crate) struct Onto<'v, T>(pub(crate) &'v mut Vec<T>);
+/// Decodes a [`Run`] of so many values at most onto values that came before.
+pub(crate) struct Onto<'v, T>(pub(crate) &'v mut Vec<T>, pub(crate) usize);
 
 /// Says whether `T` is a number, or a tuple of one that lies in memory as the number does: all its bytes
 /// are the number's, and any bytes are one.
@@ -44,12 +44,15 @@ fn bytes_of<T: 'static>(values: &[T]) -> Option<&[u8]> {
     })
 }
 
-/// Appends the numbers with these bytes; `false` if the last is a part of one.
-fn append<T: 'static>(values: &mut Vec<T>, bytes: &[u8]) -> bool {
+/// Appends the numbers with these bytes; `false` if there are more than `most`, or the last is a part of one.
+fn append<T: 'static>(values: &mut Vec<T>, bytes: &[u8], most: usize) -> bool {
     if !is_number::<T>() || !bytes.len().is_multiple_of(size_of::<T>()) {
         return false;
     }
     let more = bytes.len() / size_of::<T>();
+    if more > most {
+        return false;
+    }
     values.reserve(more);
     let to = values.spare_capacity_mut().as_mut_ptr().cast::<u8>();
     // SAFETY: there is room for `more` values, which is as many bytes, and nobody else sees it.
@@ -71,7 +74,7 @@ impl<T: Serialize + 'static> Serialize for Run<'_, T> {
 impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Decoded<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut values = Vec::new();
-        Onto(&mut values).deserialize(deserializer)?;
+        Onto(&mut values, usize::MAX).deserialize(deserializer)?;
         Ok(Self(values))
     }
 }
@@ -99,38 +102,35 @@ impl<'de, T: DeserializeOwned + 'static> Visitor<'de> for Onto<'_, T> {
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
-        append(self.0, bytes).then_some(()).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+        append(self.0, bytes, self.1)
+            .then_some(())
+            .ok_or_else(|| E::invalid_length(bytes.len(), &self))
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut values: S) -> Result<(), S::Error> {
+        let Self(to, most) = self;
         let believed = values.size_hint().unwrap_or(0).min(BELIEVED / size_of::<T>().max(1));
-        self.0.reserve(believed);
+        to.reserve(believed.min(most));
+        let mut count = 0;
         while let Some(value) = values.next_element()? {
-            self.0.push(value);
+            // At once: values without bytes could go on for ever.
+            if count == most {
+                return Err(S::Error::custom("too many values"));
+            }
+            count += 1;
+            to.push(value);
         }
         Ok(())
     }
 }
 
-/// For a field: `#[serde(with = "bulk::field")]`.
-pub(crate) mod field {
-    use super::*;
-
-    pub(crate) fn serialize<T, S>(values: &[T], serializer: S) -> Result<S::Ok, S::Error>
-    where
-        T: Serialize + 'static,
-        S: Serializer,
-    {
-        Run(values).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
-    where
-        T: DeserializeOwned + 'static,
-        D: Deserializer<'de>,
-    {
-        Decoded::deserialize(deserializer).map(|Decoded(values)| values)
-    }
+/// For a field: `#[serde(serialize_with = "bulk::serialize")]`.
+pub(crate) fn serialize<T, S>(values: &[T], serializer: S) -> Result<S::Ok, S::Error>
+where
+    T: Serialize + 'static,
+    S: Serializer,
+{
+    Run(values).serialize(serializer)
 }
 
 #[cfg(test)]
@@ -164,5 +164,20 @@ mod tests {
         let seven = call::encode(&Run(&[7u8; 7])).unwrap();
         assert!(call::decode::<Decoded<u32>>(&seven.bytes, Vec::new()).is_err());
         assert_eq!(call::decode::<Decoded<u8>>(&seven.bytes, Vec::new()).unwrap().0, [7; 7]);
+    }
+    #[test]
+    fn more_values_than_there_may_be_are_refused() {
+        fn decode<T: DeserializeOwned + 'static>(bytes: &[u8], most: usize) -> Option<usize> {
+            let mut values = vec![];
+            call::decode_with(Onto::<T>(&mut values, most), bytes, Vec::new()).ok()?;
+            Some(values.len())
+        }
+        let numbers = call::encode(&Run(&[7u32; 3])).unwrap().bytes;
+        assert_eq!([2, 3, 4].map(|most| decode::<u32>(&numbers, most)), [None, Some(3), Some(3)]);
+        let texts = call::encode(&Run(&["a", "b", "c"])).unwrap().bytes;
+        assert_eq!([2, 3, 4].map(|most| decode::<String>(&texts, most)), [None, Some(3), Some(3)]);
+        // 2^63 of them, in ten bytes.
+        let nothings = [&[0x80; 9][..], &[1]].concat();
+        assert_eq!(decode::<()>(&nothings, 1_000), None);
     }
 }

@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::cut::Cut;
 use crate::error::{SubmitError, TaskError};
 use crate::job::{Reply, Rules};
+use crate::results::Results;
 use crate::shared::Shared;
 
 /// A result as it came.
@@ -28,6 +29,17 @@ impl<R: DeserializeOwned> Raw<R> {
         match self {
             Self::Encoded(reply) => reply.decode(),
             Self::Value(value) => Ok(value),
+            Self::Later(make) => make(),
+        }
+    }
+}
+
+impl<R: DeserializeOwned + 'static> Raw<Results<R>> {
+    /// Does as [`decode`](Self::decode), of a chunk of so many items.
+    pub(crate) fn decode_chunk(self, items: usize) -> Result<Results<R>, TaskError> {
+        match self {
+            Self::Encoded(reply) => reply.decode_results(items),
+            Self::Value(results) => Ok(results),
             Self::Later(make) => make(),
         }
     }

@@ -8,7 +8,7 @@ use proc_spawn::call::{self, Call, Encoded};
 
 use crate::bytes::Bytes;
 use crate::error::{SubmitError, TaskError};
-use crate::results;
+use crate::results::{self, Results};
 use crate::share::Sent;
 
 /// Kinds of what pool and worker send each other.
@@ -58,13 +58,25 @@ impl Reply {
         (self.bytes.is_short() && self.fds.is_empty()).then_some(&*self.bytes)
     }
 
-    /// Decodes the results of a chunk onto others; those stay alone if there is an error.
-    pub(crate) fn decode_onto<R>(self, values: &mut Vec<R>) -> Result<(), TaskError>
+    /// Decodes the results of a chunk of so many items.
+    pub(crate) fn decode_results<R>(self, items: usize) -> Result<Results<R>, TaskError>
+    where
+        R: serde::de::DeserializeOwned + 'static,
+    {
+        let mut values = Vec::new();
+        let decoded = call::decode_with(results::Onto(&mut values, items), &self.bytes, self.fds);
+        self.bytes.recycle();
+        let panics = decoded.map_err(TaskError::result)?;
+        Ok(Results::from_parts(values, panics))
+    }
+
+    /// Does so onto others; those stay alone if there is an error.
+    pub(crate) fn decode_onto<R>(self, values: &mut Vec<R>, items: usize) -> Result<(), TaskError>
     where
         R: serde::de::DeserializeOwned + 'static,
     {
         let before = values.len();
-        let decoded = call::decode_with(results::Onto(values), &self.bytes, self.fds);
+        let decoded = call::decode_with(results::Onto(values, items), &self.bytes, self.fds);
         self.bytes.recycle();
         let panic = decoded.map_err(TaskError::result);
         let panic = panic.map(|panics| panics.into_iter().next().map(|(_, panic)| panic));

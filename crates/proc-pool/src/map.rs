@@ -136,7 +136,7 @@ where
                     size.learn(length, reply.took);
                 }
                 done += length;
-                rows.put(place, answer);
+                rows.put(place, length, answer);
             }
             rows.append_ready();
             if let Some(hook) = &self.options.progress {
@@ -212,14 +212,15 @@ where
         let mut done = 0;
         while values.len() < lengths.len() {
             for (place, answer) in self.batch.take_fresh(1) {
-                match each_ok(answer) {
+                let length = lengths.get(place).copied().unwrap_or(1);
+                match each_ok(answer, length) {
                     Ok(chunk) => drop(values.insert(place, chunk)),
                     Err(error) => {
                         drop_waiting(&numbers);
                         return Err(error);
                     }
                 }
-                done += lengths.get(place).copied().unwrap_or(0);
+                done += length;
             }
             if let Some(hook) = &self.options.progress {
                 hook(Progress { done, total });
@@ -229,12 +230,15 @@ where
     }
 }
 
-/// Decodes an answer, and returns its values if there is no error among them.
-fn each_ok<T, E>(answer: Told<Results<Result<T, E>>>) -> Result<Vec<T>, TryMapError<E>>
+/// Decodes the answer to a chunk of so many items, and returns its values if there is no error among them.
+fn each_ok<T, E>(
+    answer: Told<Results<Result<T, E>>>,
+    items: usize,
+) -> Result<Vec<T>, TryMapError<E>>
 where
     Result<T, E>: DeserializeOwned + 'static,
 {
-    let results = answer.and_then(Raw::decode)?;
+    let results = answer?.decode_chunk(items)?;
     let result = |result: Result<Result<T, E>, _>| match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(TryMapError::Returned(error)),
@@ -270,7 +274,8 @@ where
     let whole = Arc::downgrade(&batch);
     batch.finish_with(chunks.len(), move || {
         // Whoever tells the last answer has the batch.
-        let later = whole.upgrade().map(|batch| Box::new(move || batch.collect(total)) as Box<_>);
+        let later =
+            whole.upgrade().map(|batch| Box::new(move || batch.collect(total, size)) as Box<_>);
         done(later.map(Raw::Later).ok_or(TaskError::Taken));
     });
     let _admission = pool.as_ref().map(Admission::new).transpose()?;

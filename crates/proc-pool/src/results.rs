@@ -5,7 +5,7 @@ use std::fmt;
 use proc_spawn::PanicInfo;
 use proc_spawn::call;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserializer, Serialize};
 
 use crate::bulk;
 use crate::error::TaskError;
@@ -13,19 +13,18 @@ use crate::error::TaskError;
 /// The results of a chunk, and the panics in which some of its items ended, by their places.
 ///
 /// Not a `Result` for each item: one that can hold a panic is many times as large as most results.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(bound(
-    serialize = "R: Serialize + 'static",
-    deserialize = "R: DeserializeOwned + 'static"
-))]
+#[derive(Debug, Serialize)]
+#[serde(bound(serialize = "R: Serialize + 'static"))]
 pub(crate) struct Results<R> {
-    #[serde(with = "bulk::field")]
+    #[serde(serialize_with = "bulk::serialize")]
     values: Vec<R>,
     panics: Vec<(usize, PanicInfo)>,
 }
 
-/// Decodes [`Results`]: the values onto others, and returns the panics.
-pub(crate) struct Onto<'v, R>(pub(crate) &'v mut Vec<R>);
+/// Decodes the [`Results`] of so many items: the values onto others, and returns the panics.
+///
+/// A worker that sends more or fewer is not believed, whatever it says.
+pub(crate) struct Onto<'v, R>(pub(crate) &'v mut Vec<R>, pub(crate) usize);
 
 impl<'de, R: DeserializeOwned + 'static> DeserializeSeed<'de> for Onto<'_, R> {
     type Value = Vec<(usize, PanicInfo)>;
@@ -43,9 +42,18 @@ impl<'de, R: DeserializeOwned + 'static> Visitor<'de> for Onto<'_, R> {
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut fields: S) -> Result<Self::Value, S::Error> {
-        let values = fields.next_element_seed(bulk::Onto(self.0))?;
-        let panics = values.and_then(|()| fields.next_element().transpose()).transpose()?;
-        panics.ok_or_else(|| S::Error::invalid_length(0, &"values and panics"))
+        let Self(values, items) = self;
+        let before = values.len();
+        let decoded = fields.next_element_seed(bulk::Onto(values, items))?;
+        let panics = decoded.and_then(|()| fields.next_element::<Self::Value>().transpose());
+        let panics = panics.transpose()?;
+        let panics = panics.ok_or_else(|| S::Error::custom("values and no panics"))?;
+        let places = panics.iter().map(|(place, _)| *place);
+        let in_place = places.clone().is_sorted_by(|a, b| a < b) && places.max() < Some(items);
+        if values.len() - before + panics.len() != items || !panics.is_empty() && !in_place {
+            return Err(S::Error::custom("not one result for each item"));
+        }
+        Ok(panics)
     }
 }
 
@@ -53,13 +61,13 @@ impl<'de, R: DeserializeOwned + 'static> Visitor<'de> for Onto<'_, R> {
 pub(crate) fn append_without_panics<R>(
     together: &call::Together,
     bytes: &[u8],
-    values: &mut Vec<R>,
+    (values, items): (&mut Vec<R>, usize),
 ) -> bool
 where
     R: DeserializeOwned + 'static,
 {
     let before = values.len();
-    let panics = together.decode_with(Onto(values), bytes);
+    let panics = together.decode_with(Onto(values, items), bytes);
     let well = panics.is_some_and(|panics| panics.is_empty());
     if !well {
         values.truncate(before);
@@ -70,6 +78,11 @@ where
 impl<R> Results<R> {
     pub(crate) fn with_capacity(items: usize) -> Self {
         Self { values: Vec::with_capacity(items), panics: Vec::new() }
+    }
+
+    /// Puts together what was decoded.
+    pub(crate) fn from_parts(values: Vec<R>, panics: Vec<(usize, PanicInfo)>) -> Self {
+        Self { values, panics }
     }
 
     pub(crate) fn push(&mut self, value: R) {
@@ -130,5 +143,22 @@ mod tests {
         results.push_panic(panic("not this one"));
         let error = results.into_values().unwrap_err();
         assert_eq!(error.panic().unwrap().message(), "this one");
+    }
+    #[test]
+    fn results_are_believed_if_there_is_one_for_each_item() {
+        let decode = |results: &Results<u64>, items| {
+            let bytes = call::encode(results).unwrap().bytes;
+            call::decode_with(Onto(&mut Vec::<u64>::new(), items), &bytes, Vec::new()).is_ok()
+        };
+        let results = |places: &[usize]| {
+            let panics = places.iter().map(|&place| (place, panic("there"))).collect();
+            Results::from_parts(vec![7, 8], panics)
+        };
+        assert_eq!([1, 2, 3].map(|items| decode(&results(&[]), items)), [false, true, false]);
+        for (places, believed) in [([0, 3], true), ([1, 2], true), ([2, 1], false), ([3, 3], false)]
+        {
+            assert_eq!(decode(&results(&places), 4), believed, "{places:?}");
+        }
+        assert!(!decode(&results(&[1, 4]), 4) && !decode(&results(&[0, 1]), 3));
     }
 }

@@ -13,8 +13,8 @@ use crate::results::{self, Results};
 /// The results of a map, decoded, in order as far as they have come.
 pub(crate) struct Rows<R> {
     values: Vec<R>,
-    /// Of the chunks from `next` on, those that have come.
-    early: VecDeque<Option<Told<Results<R>>>>,
+    /// Of the chunks from `next` on, those that have come, and of how many items they are.
+    early: VecDeque<Option<(usize, Told<Results<R>>)>>,
     next: usize,
     arrived: usize,
     failed: Option<TaskError>,
@@ -31,22 +31,22 @@ impl<R: DeserializeOwned + 'static> Rows<R> {
         self.arrived
     }
 
-    /// Takes the answer to the chunk at this place. It counts after [`append_ready`](Self::append_ready).
-    pub(crate) fn put(&mut self, place: usize, answer: Told<Results<R>>) {
+    /// Takes the answer to the chunk at this place, of so many items. It counts after [`append_ready`](Self::append_ready).
+    pub(crate) fn put(&mut self, place: usize, items: usize, answer: Told<Results<R>>) {
         self.arrived += 1;
         let ahead = place - self.next;
         let is_long = matches!(&answer, Ok(Raw::Encoded(reply)) if !reply.bytes.is_short());
         let answer = match answer {
             // While others are on their way, if that is more than to copy it.
             Ok(Raw::Encoded(reply)) if is_long && ahead > 0 && !bulk::is_number::<R>() => {
-                reply.decode().map(Raw::Value)
+                reply.decode_results(items).map(Raw::Value)
             }
             other => other,
         };
         if self.early.len() <= ahead {
             self.early.resize_with(ahead + 1, || None);
         }
-        self.early[ahead] = Some(answer);
+        self.early[ahead] = Some((items, answer));
         if is_long {
             self.append_ready();
         }
@@ -56,9 +56,11 @@ impl<R: DeserializeOwned + 'static> Rows<R> {
     pub(crate) fn append_ready(&mut self) {
         loop {
             self.append_short();
-            let Some(answer) = self.early.front_mut().and_then(Option::take) else { return };
+            let Some((items, answer)) = self.early.front_mut().and_then(Option::take) else {
+                return;
+            };
             self.early.pop_front();
-            self.append(answer);
+            self.append(answer, items);
         }
     }
 
@@ -69,12 +71,14 @@ impl<R: DeserializeOwned + 'static> Rows<R> {
             return;
         }
         let short = early.iter().map_while(|answer| match answer {
-            Some(Ok(Raw::Encoded(reply))) => reply.short_alone(),
+            Some((items, Ok(Raw::Encoded(reply)))) => Some((reply.short_alone()?, *items)),
             _ => None,
         });
         let before = values.len();
         let append = |together: &call::Together| {
-            let append = |bytes| results::append_without_panics(together, bytes, values);
+            let append = |(bytes, items): (&[u8], usize)| {
+                results::append_without_panics(together, bytes, (&mut *values, items))
+            };
             short.map(append).take_while(|appended| *appended).count()
         };
         match call::together(append) {
@@ -87,15 +91,16 @@ impl<R: DeserializeOwned + 'static> Rows<R> {
         }
     }
 
-    fn append(&mut self, answer: Told<Results<R>>) {
+    fn append(&mut self, answer: Told<Results<R>>, items: usize) {
         self.next += 1;
         if self.failed.is_some() {
             return; // The first one in the order of the input.
         }
         let appended = match answer {
-            Ok(Raw::Encoded(reply)) => reply.decode_onto(&mut self.values),
+            Ok(Raw::Encoded(reply)) => reply.decode_onto(&mut self.values, items),
             other => {
-                let values = other.and_then(Raw::decode).and_then(Results::into_values);
+                let results = other.and_then(|raw| raw.decode_chunk(items));
+                let values = results.and_then(Results::into_values);
                 values.map(|mut values| self.values.append(&mut values))
             }
         };
@@ -135,7 +140,8 @@ mod tests {
         for places in order.chunks(together) {
             for &place in places {
                 let values: Vec<u64> = (start(place)..start(place + 1)).collect();
-                rows.put(place, told(&values, panic == Some(place)));
+                let panic = panic == Some(place);
+                rows.put(place, values.len() + usize::from(panic), told(&values, panic));
             }
             rows.append_ready();
         }
@@ -158,13 +164,15 @@ mod tests {
 
     #[test]
     fn a_short_result_that_cannot_be_decoded_is_the_error() {
-        for bytes in [&[1, 7, 0][..], &[8, 0, 0], &[0, 0, 9], &[]] {
+        // A part of a number, too few bytes, too many, none; no number, and two of them.
+        let two = [&[16][..], &[0; 17]].concat();
+        for bytes in [&[1, 7, 0][..], &[8, 0, 0], &[0, 0, 9], &[], &[0, 0], &two] {
             let mut rows = Rows::<u64>::new(2);
-            rows.put(0, told(&[5], false));
+            rows.put(0, 1, told(&[5], false));
             let bytes = Bytes::take_from(&mut bytes.to_vec());
             let reply = Reply { bytes, fds: Vec::new(), took: Duration::ZERO };
-            rows.put(1, Ok(Raw::Encoded(reply)));
-            rows.put(2, told(&[6], false));
+            rows.put(1, 1, Ok(Raw::Encoded(reply)));
+            rows.put(2, 1, told(&[6], false));
             rows.append_ready();
             assert_eq!(rows.values, [5]);
             assert!(matches!(rows.finish(), Err(TaskError::Result(_))));
