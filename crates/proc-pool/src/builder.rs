@@ -234,8 +234,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a wish that makes no sense, such as no workers, or an initializer whose
-    /// arguments cannot be sent; otherwise what the kernel says when it refuses a process, a thread or a
+    /// `InvalidInput` for a wish that makes no sense, such as no workers, or more of them than this process
+    /// may have descriptors for, or an initializer whose arguments cannot be sent; otherwise what the kernel says when it refuses a process, a thread or a
     /// descriptor, or why no worker becomes ready. No worker is left then.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.workers.unwrap_or_else(|| proc_spawn::cpu_count().get());
@@ -341,9 +341,8 @@ impl Builder {
         }
         if depth > max_depth {
             return Err(format!(
-                "it would be inside of {} pools, and may be inside of {}",
-                depth - 1,
-                max_depth.saturating_sub(1)
+                "it would be inside of {} pools, and max_depth is {max_depth}: {depth} would be enough",
+                depth - 1
             ));
         }
         let zero = [
@@ -353,7 +352,7 @@ impl Builder {
         ];
         match zero.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, why)) => Err(why.to_owned()),
-            None => self.limits.check(),
+            None => self.limits.check().and_then(|()| self.limits.check_descriptors(workers)),
         }
     }
 }

@@ -190,7 +190,7 @@ impl Dispatcher {
         drop((state, turn));
         self.shared.pump.nudge();
         if in_vain {
-            let why = worker.last_words();
+            let why = worker.last_words(slot.ready, &self.policy.setup);
             self.failed(why);
         }
         for (done, error) in failed {

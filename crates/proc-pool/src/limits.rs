@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proc_spawn::Stdio;
+use rustix::process::{Resource, getrlimit};
 
 /// Returns the address space of this process, in bytes.
 fn address_space() -> Option<u64> {
@@ -22,6 +23,17 @@ pub(crate) struct Limits {
     pub(crate) output: Option<usize>,
 }
 
+/// So much address space a worker may take for its start beside what this process has: its lane, a thread.
+const HEADROOM: u64 = 16 << 20;
+
+/// So many descriptors this process has for each worker: its lane, the arena, a socket, its control socket,
+/// the process.
+const FILES_PER_WORKER: u64 = 5;
+/// And so many more for one whose output is kept.
+const FILES_OF_OUTPUT: u64 = 2;
+/// And so many for the pool, and while a worker starts.
+const FILES_OF_POOL: u64 = 16;
+
 /// A worker has about so many descriptors before its first task.
 const LEAST_FILES: u64 = 16;
 
@@ -39,10 +51,31 @@ impl Limits {
         }
     }
 
+    /// Says that so many workers need more descriptors than this process may have, if they do.
+    pub(crate) fn check_descriptors(&self, workers: usize) -> Result<(), String> {
+        let each = FILES_PER_WORKER + self.output.map_or(0, |_| FILES_OF_OUTPUT);
+        let need = (workers as u64).saturating_mul(each).saturating_add(FILES_OF_POOL);
+        let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        // So few are not worth a look: if others have theirs, the kernel says so soon.
+        if need <= most / 2 {
+            return Ok(());
+        }
+        let open = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
+        let left = most.saturating_sub(open);
+        if need <= left {
+            return Ok(());
+        }
+        let enough_for = left.saturating_sub(FILES_OF_POOL) / each;
+        Err(format!(
+            "{workers} workers need {need} descriptors, and this process may open {left} more \
+             (RLIMIT_NOFILE is {most}): enough for {enough_for} workers"
+        ))
+    }
+
     /// Adds to the reason for which no worker starts what may be behind it.
     pub(crate) fn explain(&self, why: String) -> String {
-        // Workers are this program: what it has is enough for them.
-        let enough = address_space();
+        // Workers are this program.
+        let enough = address_space().map(|here| here.saturating_add(HEADROOM));
         match self.memory_bytes.zip(enough) {
             Some((limit, enough)) if limit < enough => {
                 format!("{why}; the memory limit is {limit} bytes, and {enough} would be enough")

@@ -125,14 +125,17 @@ impl Worker {
         }
     }
 
-    /// Says why it ended before it was ready.
-    pub(crate) fn last_words(&mut self) -> String {
+    /// Says why it ended before it was of any use: `ready` or not.
+    pub(crate) fn last_words(&mut self, ready: bool, setup: &Setup) -> String {
         if let Some(limit) = self.process.limit_reached() {
             return format!("a worker cannot start within its limits: {limit}");
         }
         match self.process.join_timeout(Duration::ZERO) {
             Some(Ok(Err(why))) => why,
-            Some(Err(error)) => error.to_string(),
+            Some(Err(error)) => match setup.runs_first().filter(|_| !ready) {
+                Some(hook) => format!("its {hook} did not return: {error}"),
+                None => error.to_string(),
+            },
             Some(Ok(Ok(()))) | None => "it ended without a word".to_owned(),
         }
     }

@@ -45,6 +45,18 @@ pub(crate) struct Setup {
     pub(crate) depth: u32,
 }
 
+impl Setup {
+    /// Names what a worker runs before it is ready, if it is of the user's.
+    pub(crate) fn runs_first(&self) -> Option<&'static str> {
+        match (&self.initializer, &self.state) {
+            (Some(_), Some(_)) => Some("initializer or its state"),
+            (Some(_), None) => Some("initializer"),
+            (None, Some(_)) => Some("state"),
+            (None, None) => None,
+        }
+    }
+}
+
 static SETUP: OnceLock<(u64, u32)> = OnceLock::new();
 
 /// Returns how many pools this process is inside of.

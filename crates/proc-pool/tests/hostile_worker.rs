@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use proc_pool::{Options, Pool, TaskError};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use testkit::watchdog;
 
@@ -29,12 +31,11 @@ fn forget_what_is_ready() {
     for (start, _) in mappings("pool lane") {
         // 512 slots of 128 bytes, each of which begins with its state: `ticket << 2 | 1` when ready.
         for state in (0..512).map(|slot| start + 256 + 128 * slot) {
-            let state = std::ptr::with_exposed_provenance_mut::<u64>(state);
+            let state = std::ptr::with_exposed_provenance::<AtomicU64>(state);
             // SAFETY: in a writable mapping of this process; that it is shared is the point.
-            unsafe {
-                if state.read_volatile() & 3 == 1 {
-                    state.write_volatile(0);
-                }
+            let state = unsafe { &*state };
+            if state.load(Relaxed) & 3 == 1 {
+                state.store(0, Relaxed);
             }
         }
     }

@@ -205,6 +205,12 @@ fn options_that_make_no_sense_are_refused_by_the_call_and_say_what_would() {
         (Pool::builder().poison_limit(0), "once at least"),
         (Pool::builder().memory_limit(1 << 20), "the memory limit is 1048576 bytes, and"),
         (Pool::builder().open_files(3), "a worker needs 16"),
+        (Pool::builder().workers(1 << 40), "1099511627776 workers need 5497558138896 descriptors"),
+        (Pool::builder().max_depth(0), "max_depth is 0: 1 would be enough"),
+        (
+            Pool::builder().initializer((), || -> () { std::process::exit(3) }),
+            "its initializer did not return",
+        ),
         (Pool::builder().cpu_limit(Duration::ZERO), "needs some"),
     ];
     for (builder, text) in builders {
@@ -214,6 +220,20 @@ fn options_that_make_no_sense_are_refused_by_the_call_and_say_what_would() {
     }
     assert_eq!(pool.resize(0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     assert_eq!(pool.map(0..3, |x: i32| x).unwrap(), [0, 1, 2], "the pool is as it was");
+}
+
+#[test]
+fn the_memory_that_an_error_calls_enough_is() {
+    let _dog = watchdog(WAIT);
+    // In a process that has less than this one with its threads.
+    let advised = || {
+        let build = |bytes| Pool::builder().workers(1).memory_limit(bytes).build();
+        let error = build(1 << 20).unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        let enough = why.split("bytes, and ").nth(1).unwrap().split(' ').next().unwrap();
+        build(enough.parse().unwrap()).unwrap().apply((7,), |x: i32| x).unwrap()
+    };
+    assert_eq!(proc_spawn::spawn((), advised).unwrap().join().unwrap(), 7);
 }
 
 #[test]
