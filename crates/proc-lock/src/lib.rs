@@ -59,23 +59,50 @@
 //! [`Mutex::owner`] says who it is. One death the kernel does not tell of: when a thread other than the
 //! process's first becomes another program by `exec`; then those who wait find out within a second.
 //!
-//! What each word in shared memory holds after a death, and who puts it right:
+//! # Why that is so
+//!
+//! Each type is a few words in shared memory, each of which moves in one step: a store, a compare-and-swap, or a
+//! system call that also wakes. So there is no step within which one could be killed:
+//!
+//! | word | of | says | moved by |
+//! |---|---|---|---|
+//! | `lock` | all but [`Condvar`], [`Event`], [`SharedAtomic`] | free; the owner's thread; "owner died" | lockers; the owner, by a store; the kernel when the owner dies, which wakes one |
+//! | `sleepers` | the same | odd while somebody sleeps, or may | who goes to sleep; who releases and has woken nobody: one system call wakes all |
+//! | `mark` | [`Mutex`], [`ReentrantMutex`], [`SharedSlice`] | the data is whole; its owner was killed; its owner panicked | the owner |
+//! | `gate` | [`RwLock`] | shut; open; open, each reader with a fence of its own; those inside are leaving | who has the lock |
+//! | `data` | [`RwLock`] | as `mark`, and whether one writes | the writer; after its death who has the lock next |
+//! | `reads` | [`RwLock`], one for each thread | how often that thread reads now | that thread, by a store |
+//! | `calls` | [`Condvar`] | how often somebody was called, and whether one waits | waiters; who notifies, with the wake |
+//! | `flag` | [`Event`], [`OnceLock`] | set; clear; clear, and somebody sleeps | who sets, with the wake of all; who clears; who goes to sleep |
+//! | `round` | [`Barrier`] | the number of the round, whether it is broken, and whether somebody sleeps | who has the lock, with the wake of all; who goes to sleep |
+//! | `member`, `state` | [`Barrier`], one each for each thread | who it is; away, or arrived in which round | that thread; who has the lock |
+//! | `version` | [`Shared`] | which of two copies is the value | who has the lock, by one store |
+//! | `life` | [`RwLock`], [`Condvar`], [`Barrier`], one for each thread | its thread; "died" | that thread; the kernel when it dies, which wakes one |
+//!
+//! What they hold after a death, and who puts it right:
 //!
 //! | what | killed | left behind | put right by |
 //! |---|---|---|---|
-//! | lock | before it took the lock, also just woken for it | nothing, or a free lock and one sleeper woken | the kernel, which passes the wake-up on |
+//! | [`Mutex`] and every other lock | before it took the lock, also just woken for it | nothing, or a free lock and one sleeper woken | the kernel, which passes the wake-up on |
 //! | | having asked to be let in, before it sleeps | a hint, for which the next release waits a microsecond | that release |
 //! | | inside | the mark "owner died", one sleeper woken | the next owner: notes it, is told, repairs |
 //! | | repairing | the same | the one after |
 //! | | having stored "free" | a free lock | nobody; whoever takes it wakes the sleepers |
-//! | condvar | before or after the step that notifies | nothing, or the sleepers awake | nobody |
+//! | [`RwLock`] | coming to read, reading, or leaving | `reads` of a dead thread | nobody: it does not count, and its death wakes the writer that waits for it |
+//! | | having the lock to open the gate | a free lock; the gate is right as it is | the kernel |
+//! | | as a writer that waits for readers to leave | the gate so, a free lock | who has the lock next: waits for them anew, or opens |
+//! | | writing | "one writes", a free lock | who has the lock next: notes it, is told, repairs |
+//! | | done with writing, the lock not yet free | whole data, a free lock | the kernel |
+//! | [`Condvar`] | before or after the step that notifies | nothing, or the sleepers awake | nobody |
 //! | | woken, before it had the mutex | a notification that nobody acted on | another sleeper, whom the death wakes |
-//! | event | before or after the step that sets | clear, or set and all sleepers awake | nobody |
-//! | once lock | computing or writing | empty | the next who wants the value |
-//! | shared value | writing the other copy | the old value | nobody: the next writer writes all of it |
-//!
-//! The state tables of the words are in the sources: the lock in `multiproc-core`'s `lock/word.rs`, and here
-//! `mark.rs`, `flag.rs`, `condvar/calls.rs`, `shared/copies.rs`.
+//! | [`Event`] | before or after the step that sets | clear, or set and all sleepers awake | nobody |
+//! | [`Barrier`] | arriving for the first time, before it is a member | the name of one who never came | who has the lock next |
+//! | | from there to the end of the round, asleep or woken or breaking it | a dead member | whom its death wakes: the barrier breaks, or counts one less |
+//! | | leading, in its action | a dead leader | whom its death wakes: the barrier breaks |
+//! | | having moved `round` | the next round, all awake | nobody; who comes next finds a dead member |
+//! | | resetting | broken, or reset | who resets next |
+//! | [`OnceLock`] | computing or writing | empty | the next who wants the value |
+//! | [`Shared`] | writing the other copy | the old value | nobody: the next writer writes all of it |
 //!
 //! # Who may write to the memory
 //!
@@ -91,12 +118,23 @@
 //!
 //! # The proof
 //!
-//! The tests trace a process through each operation and kill it after 0, 1, 2, ... instructions, while others
-//! sleep or barge in; fresh processes then look whether all go on. The same tests find the hang of a robust
-//! pthread mutex, of an event that stores first and wakes then, and of a condvar that wakes one and trusts it.
-//! `cargo test -p proc-lock killed -- --nocapture` prints how many points there were.
-//! `cargo xtask crash --stride 1` does so for all crates of the family: 296,000 kills when this was written, and
-//! nothing hung, was corrupt or lost.
+//! The tests trace a process through each operation and kill it after each step, while others sleep or barge in;
+//! fresh processes then look whether all go on. The same tests find the hang of a robust pthread mutex, of an
+//! event that stores first and wakes then, and of a condvar that wakes one and trusts it.
+//!
+//! ```text
+//! cargo test -p proc-lock --test '*peer_killed*' -- --nocapture
+//! cargo xtask crash
+//! ```
+//!
+//! By default a process is killed after every change that another one or the kernel could tell (a system call;
+//! another value in shared memory; another entry in its robust list): a kill between two such changes leaves the same
+//! behind. `cargo xtask crash --stride 1`, and `KILL_STRIDE=1` for the tests, kill at every instruction: 296,000
+//! kills at the last run of the former.
+//!
+//! The tests killed at 1,745 points of 51 operations in their states when this was written; `cargo xtask crash`,
+//! which is for all crates of the family, at 5,411 points and then twice in 9,174 pairs of them, in three minutes.
+//! Nothing hung, was corrupt or lost, and every control was caught.
 
 mod atomic;
 mod barrier;

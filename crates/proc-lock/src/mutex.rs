@@ -20,8 +20,20 @@ use crate::outcome::{LockError, LockTimeoutError, TryLockError};
 
 /// A mutual exclusion lock in shared memory, with the data it protects.
 ///
-/// `Mutex<()>` is a plain lock for something outside. See the [crate](crate) for what happens when a
-/// holder is killed.
+/// `Mutex<()>` is a plain lock for something outside.
+///
+/// # When a process is killed
+///
+/// If it held the lock, the next to lock gets the guard with [`LockError::OwnerDied`], and so does each after
+/// that until one [marks it consistent](MutexGuard::mark_consistent). If it waited, or was just woken for the
+/// lock, the others notice nothing. The [crate](crate#when-a-holder-is-killed) has the whole table.
+///
+/// # What a hostile peer can do
+///
+/// A peer that may write the memory can keep the lock for ever, change the data under those who have it, and hide
+/// that an owner died. It cannot crash the others, have them read or write anywhere else (any bytes are a valid
+/// `T`), or bring two threads of one process inside at once: each process notes in memory of its own who of its
+/// threads has the lock.
 #[doc(alias = "Lock")]
 #[doc(alias = "pthread_mutex_t")]
 pub struct Mutex<T> {

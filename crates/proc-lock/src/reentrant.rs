@@ -35,7 +35,13 @@ use crate::outcome::{LockError, LockTimeoutError, TryLockError};
 /// # When a process is killed
 ///
 /// As with a [`Mutex`](crate::Mutex): if it held the lock, however often, the next to lock is told once
-/// and for all. The number of guards is kept outside of the shared memory: a peer cannot garble it.
+/// and for all.
+///
+/// # What a hostile peer can do
+///
+/// As with a [`Mutex`](crate::Mutex): keep the lock for ever, change the data under those who have it (any bytes
+/// are a valid `T`), hide that an owner died; no more. The number of guards is kept outside of the shared memory,
+/// where no peer can garble it.
 ///
 /// # Examples
 ///
