@@ -49,6 +49,9 @@ pub fn bounded_bytes(
 }
 
 /// The end that puts byte messages in. Clones are further senders to the same queue.
+///
+/// When a process is killed while it sends, and what a hostile peer can do, is as for a
+/// [`Sender`](crate::Sender). Where a message goes is checked against the queue's memory each time.
 pub struct ByteSender {
     pub(crate) end: Arc<End<Bytes, SENDERS>>,
 }
@@ -161,6 +164,14 @@ pub(crate) fn refused_in_time(refusal: Refusal) -> SendBytesTimeoutError {
 }
 
 /// The end that takes byte messages out. Clones are further receivers; each message goes to one.
+///
+/// When a process is killed while it receives, that is as for a [`Receiver`](crate::Receiver).
+///
+/// # What a hostile peer can do
+///
+/// The same as there: messages may hold any bytes, of any length up to that of the queue's memory. Where a message
+/// lies and how long it is, a peer may lie about; what lies outside is cut off, and a message is copied out before
+/// anybody looks at it.
 pub struct ByteReceiver {
     pub(crate) end: Arc<End<Bytes, RECEIVERS>>,
 }

@@ -52,6 +52,17 @@ pub fn bounded<T: Item>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), Err
 ///
 /// For plain items, `T:` [`Item`]. For whatever serde can encode there is
 /// `ValueSender`, made by `bounded_values` (feature `serde`).
+///
+/// # When a process is killed
+///
+/// The message it was sending is in the queue, whole, or it is not, and nobody is held up; see the
+/// [crate](crate#when-a-process-is-killed).
+///
+/// # What a hostile peer can do
+///
+/// A peer that may write the memory can have others wait for ever, close the queue, and overwrite, repeat or lose
+/// messages. It cannot crash the others or have them read or write outside of the queue: an index is reduced to
+/// the ring before it is used.
 pub struct Sender<T> {
     pub(crate) end: Arc<End<Fixed<T>, SENDERS>>,
 }
@@ -197,6 +208,16 @@ pub(crate) fn place<T: Item>(memory: &Memory<Fixed<T>>, tail: u32, head: u32) ->
 ///
 /// For plain items, `T:` [`Item`]. For whatever serde can encode there is
 /// `ValueReceiver`, made by `bounded_values` (feature `serde`).
+///
+/// # When a process is killed
+///
+/// The message it was receiving is still in the queue, or taken and lost, and nobody is held up; see the
+/// [crate](crate#when-a-process-is-killed). A [`LeaseReceiver`](crate::LeaseReceiver) loses none.
+///
+/// # What a hostile peer can do
+///
+/// The same as to a [`Sender`]; and what is received is whatever it wrote there, any bytes of which are a valid
+/// `T`.
 pub struct Receiver<T> {
     pub(crate) end: Arc<End<Fixed<T>, RECEIVERS>>,
 }

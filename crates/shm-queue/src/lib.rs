@@ -74,6 +74,9 @@
 //! | in `lease` | is still in the queue, or comes again | the same |
 //! | in `ack` | is done with, or comes again | the same |
 //! | in `close`, `task_done` | it has happened, and all who waited for it are awake, or it has not | |
+//! | filling a block, or sending it | is in the queue, whole, or it is not: then the block is free for the next | one that sleeps for a block is woken by the death |
+//! | receiving a block | is still in the queue, or taken and lost, and its block is free | the same |
+//! | reading a block, or freeing it | was received; the block is free | the same |
 //!
 //! A process that is stopped (`SIGSTOP`) is not dead. While it waits, the others go on at once or within
 //! two seconds; if it was just moving a message, its end waits for it, and the other end goes on until the
@@ -97,17 +100,40 @@
 //! | `closed` | 0, 1 | once, with the wake of all sleepers |
 //! | done | + 1; with the last one the wake of those who join | in `task_done` |
 //!
-//! Tests kill a process at *every instruction* of these operations, alone, with others asleep, with others
+//! Large messages ([`bounded_blocks`]) lie in blocks, each with a word that says who answers for it. The queue
+//! holds descriptors then, and the index is still all that commits; no lock is held while a message is written
+//! or read:
+//!
+//! | word of a block | becomes | by |
+//! |---|---|---|
+//! | free | held by N | thread N, a sender, by compare-and-swap |
+//! | held by N | queued by N, as message i; or free, if N gives up | N, in the section of the senders' lock, before their index moves |
+//! | queued, message i | taken by M | thread M, in the section of the receivers' lock, before their index moves |
+//! | taken, and message i still in the queue, for the taker died before the index moved | taken by the next receiver | in the same way |
+//! | taken by M | free | M, when it has read |
+//! | held, or queued or taken and not in the queue, by a *dead* thread | held by N | any sender, by compare-and-swap |
+//!
+//! So a block of the dead is taken like a free one, in one step, and nobody sweeps. Who sleeps for a block sleeps
+//! on the lives of all threads that have one, which the kernel marks.
+//!
+//! Tests kill a process after each step of these operations, alone, with others asleep, with others
 //! that come in between, and in each of its own sleeps; and they must find a control that publishes
 //! first and wakes then, and another whose sleeper does not wait until all have left:
 //!
 //! ```text
-//! cargo test -p shm-queue --all-features killed
-//! cargo test -p shm-queue --all-features --test peer_killed -- --nocapture
+//! cargo test -p shm-queue --all-features killed -- --nocapture
+//! cargo test -p shm-queue --all-features --test '*peer_killed' -- --nocapture
+//! cargo xtask crash
 //! ```
 //!
-//! `cargo xtask crash --stride 1` does so for all crates of the family: 296,000 kills when this was written, and
-//! nothing hung, was corrupt or lost.
+//! By default a process is killed after every change that another one or the kernel could tell (a system call;
+//! another value in shared memory; another entry in its robust list): a kill between two such changes leaves the same
+//! behind. `cargo xtask crash --stride 1`, and `KILL_STRIDE=1` for the tests, kill at every instruction: 296,000
+//! kills at the last run of the former.
+//!
+//! The tests killed at 1,083 points of 38 operations in their states when this was written; `cargo xtask crash`,
+//! which is for all crates of the family, at 5,411 points and then twice in 9,174 pairs of them, in three minutes.
+//! Nothing hung, was corrupt or lost, and every control was caught.
 //!
 //! # Work that must not be lost
 //!
@@ -180,10 +206,11 @@
 //!
 //! # What it does not do
 //!
-//! It has a bound; there is no unbounded queue, and no rendezvous (a capacity of zero is an error). Its
-//! operations are not for signal handlers. A peer that means ill can garble messages and make others wait; it cannot make them
-//! read beyond the queue's memory. A queue of values decodes what it gets: a type that nests without bound
-//! takes a stack as deep as the sender likes, so receive such only from peers that you trust.
+//! It has a bound; there is no unbounded queue, and no rendezvous (a capacity of zero is an error). Its operations
+//! are not for signal handlers. A peer that means ill can garble messages and make others wait; it cannot make them
+//! read beyond the queue's memory. A queue of values decodes what it gets: a type that nests without bound takes a
+//! stack as deep as the sender likes, and one with items of no bytes (`Vec<()>`) as long as it likes, so receive
+//! such only from peers that you trust.
 
 mod arena;
 mod blocks;

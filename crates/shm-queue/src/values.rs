@@ -54,6 +54,9 @@ pub fn bounded_values<T: Serialize + DeserializeOwned + 'static>(
 }
 
 /// The end that puts values in. Clones are further senders to the same queue.
+///
+/// When a process is killed while it sends, and what a hostile peer can do, is as for a
+/// [`Sender`](crate::Sender).
 pub struct ValueSender<T> {
     pub(crate) end: Arc<End<Values<T>, SENDERS>>,
 }
@@ -217,6 +220,15 @@ pub(crate) fn encode<T: Serialize>(value: &T, bytes: Vec<u8>) -> Result<Vec<u8>,
 }
 
 /// The end that takes values out. Clones are further receivers; each value goes to one of them.
+///
+/// When a process is killed while it receives, that is as for a [`Receiver`](crate::Receiver).
+///
+/// # What a hostile peer can do
+///
+/// The same as to a [`ByteReceiver`](crate::ByteReceiver): the bytes are copied out, and then decoded. What is no
+/// value is an error, and the next one can be received. Two things are not checked: a type that nests without
+/// bound takes a stack as deep as the sender likes, and one with items of no bytes (`Vec<()>`) as long as it
+/// likes, so receive such only from peers that you trust.
 pub struct ValueReceiver<T> {
     pub(crate) end: Arc<End<Values<T>, RECEIVERS>>,
 }

@@ -19,6 +19,17 @@ use crate::words::RECEIVERS;
 /// them.
 ///
 /// Made by [`bounded_blocks`](crate::bounded_blocks).
+///
+/// # When a process is killed
+///
+/// The message that it was reading is lost with it, and its block is free; one that it had not yet taken is still
+/// in the queue. Nobody is held up.
+///
+/// # What a hostile peer can do
+///
+/// As to a [`Receiver`](crate::Receiver); and it can change a message while it is read. What the queue says of a
+/// message is checked: one that names no block, or a block that does not belong to it, is passed over, and none
+/// is longer than its block.
 pub struct BlockReceiver {
     pub(super) end: Arc<BlockEnd<RECEIVERS>>,
 }

@@ -18,6 +18,16 @@ use crate::words::SENDERS;
 /// The end that sends large messages. Clones are further senders to the same queue.
 ///
 /// Made by [`bounded_blocks`](crate::bounded_blocks).
+///
+/// # When a process is killed
+///
+/// The block that it was filling is free for the next who needs one; a message is in the queue, whole, or it is
+/// not. One who sleeps for a block is woken by the death.
+///
+/// # What a hostile peer can do
+///
+/// As to a [`Sender`](crate::Sender); and it can write into any block at any time, and keep all of them. It cannot
+/// have others write outside of the blocks: their sizes and places are read once, when an end is made, and checked.
 pub struct BlockSender {
     pub(super) end: Arc<BlockEnd<SENDERS>>,
 }

@@ -120,18 +120,28 @@ pub fn bounded_leased_values<T: serde::Serialize + serde::de::DeserializeOwned +
 ///
 /// Made by [`bounded_leased`]; the sending end is a [`Sender`] like any other. For what a lease is see
 /// [`Lease`].
+///
+/// When a process is killed, the messages that it had leased come again, and say so; one that was just being
+/// leased is still in the queue, or comes again; one that was just being acknowledged is done with, or comes again.
+/// Nobody is held up, and one that sleeps for a lease is woken by the death.
+///
+/// # What a hostile peer can do
+///
+/// As to a [`Receiver`](crate::Receiver); and it can keep all leases, lose messages, have them come twice, or lie
+/// about how often they were tried. A message is a copy, which nobody can change while it is worked at.
 pub struct LeaseReceiver<T> {
     pub(super) end: Arc<End<Leased<Fixed<T>>, RECEIVERS>>,
 }
 
-/// The receiving end of a queue of byte messages that are leased. As [`LeaseReceiver`].
+/// The receiving end of a queue of byte messages that are leased. As [`LeaseReceiver`], also when a process is
+/// killed.
 ///
 /// Made by [`bounded_leased_bytes`].
 pub struct ByteLeaseReceiver {
     pub(super) end: Arc<End<Leased<Bytes>, RECEIVERS>>,
 }
 
-/// The receiving end of a queue of values that are leased. As [`LeaseReceiver`].
+/// The receiving end of a queue of values that are leased. As [`LeaseReceiver`], also when a process is killed.
 ///
 /// Made by [`bounded_leased_values`]. A value that cannot be decoded is poisoned at once, and the error says
 /// so; [`take_poisoned`](ValueLeaseReceiver::take_poisoned) then drops it.
