@@ -296,7 +296,19 @@ macro_rules! semaphore {
 semaphore! {
     /// A number of permits in shared memory, released by anybody.
     ///
-    /// See the [crate](crate) for an example, and for what happens when a process is killed.
+    /// See the [crate](crate) for an example.
+    ///
+    /// # When a process is killed
+    ///
+    /// It has acquired or released all that it asked for, or nothing, and whoever waits goes on. The permits
+    /// that it had are spent, for nobody can say whose they were; those of a [`PermitPool`](crate::PermitPool)
+    /// come back.
+    ///
+    /// # What a hostile peer can do
+    ///
+    /// A peer that may write the memory can make up permits, take them away, and wake nobody: the others go on
+    /// though they should not, or wait. It cannot crash them, have them read out of bounds, or hold up a wait
+    /// beyond its timeout: whatever the word holds is a number of permits.
     #[doc(alias = "sem_t")]
     Semaphore: "semaphore", new: |_| MAX_PERMITS, bound: |_: &Handle| MAX_PERMITS, exact: false
 }
@@ -305,6 +317,10 @@ semaphore! {
     /// A semaphore that never holds more permits than it was made with.
     ///
     /// A release too many, which a [`Semaphore`] takes for another permit, is an error here.
+    ///
+    /// When a process is killed the permits that it had are spent, as with a [`Semaphore`], and a hostile peer
+    /// can do the same as there. The bound it cannot change once this handle is made: it is read and checked then,
+    /// and kept in memory of this process.
     ///
     /// ```
     /// use proc_semaphore::BoundedSemaphore;
