@@ -68,6 +68,13 @@ pub fn duplex_of<A: ?Sized, B: ?Sized>() -> Result<(Duplex<A, B>, Duplex<B, A>),
 /// When the process at the other end is killed, whatever it had sent is still received, then comes
 /// the end of the stream. For that every copy of its end must be gone, so **drop your own copy of an
 /// end that you have given away**; see the [crate](crate#end-of-stream).
+///
+/// # What a hostile peer can do
+///
+/// It can send nothing, receive nothing, and send any bytes and descriptors: what is no message of type `R`, or is
+/// longer than the [limit](Self::with_max_message_bytes), is [`RecvError::Decode`], and the next one can be
+/// received. It shares no memory with this process, and cannot crash it or hold it up beyond a timeout, but for
+/// the types of which the [crate](crate#trust) tells.
 #[doc(alias = "Connection")]
 pub struct Duplex<S: ?Sized, R: ?Sized = S> {
     pub(crate) end: End,

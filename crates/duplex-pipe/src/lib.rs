@@ -69,13 +69,49 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # When a process is killed
+//!
+//! A pipe has no word in shared memory, no lock, and so nothing to repair: its state is the kernel's. Both ends are
+//! one socket pair (`SOCK_SEQPACKET`), and a message is one packet, which one system call moves:
+//!
+//! | what | states | moved by |
+//! |---|---|---|
+//! | a message | with the sender; in the pipe; with a receiver | `sendmsg`; `recvmsg`: each whole, or not at all |
+//! | the rest of a large one | in a sealed memfd that the packet carries | goes with the packet |
+//! | handles in a message | descriptors that the packet carries | the same; one that nobody receives is closed |
+//! | the other end | open; gone | the kernel, when no process and no message has a copy |
+//!
+//! | killed | the message | the others |
+//! |---|---|---|
+//! | encoding, or filling the memfd | is not sent; the memfd is gone | go on |
+//! | asleep in `send`, for the pipe is full | is not sent | go on |
+//! | after `sendmsg` | is in the pipe, with all that belongs to it | receive it, then the end of the stream if no copy of the end is left |
+//! | asleep in `recv`, or woken there | stays for another who has this end | go on |
+//! | after `recvmsg`, before `recv` returns | is lost with its receiver, handles closed | go on |
+//! | having received | was received | get [`SendError::BrokenPipe`] if no copy of the end is left |
+//!
+//! Tests kill a sender and a receiver of messages with and without a memfd at every instruction, and in their
+//! sleeps, and then look at what is in the pipe:
+//!
+//! ```text
+//! KILL_STRIDE=1 cargo test -p duplex-pipe --test killed_at_every_instruction -- --nocapture
+//! cargo test -p duplex-pipe --test peer_killed
+//! ```
+//!
+//! The first killed 6,151 times when this was written: every message was whole or not there, and nobody hung. Without
+//! `KILL_STRIDE=1` it kills after every system call only, as does `cargo xtask crash` for all crates of the family: a
+//! kill between two leaves the same behind. `cargo xtask crash --stride 1` kills at every instruction of those: 296,000
+//! kills at the last run.
+//!
 //! # Trust
 //!
-//! The other side may be killed at any instruction, and may send anything: a message arrives whole
-//! or not at all, and what is no message is [`RecvError::Decode`], after which the next one can be
-//! received. The limit is on a message's bytes. Decoded values may be larger (an empty `String` is one
-//! byte on its way and 24 here), and a type that nests without bound, such as a tree, takes a stack as
-//! deep as the sender likes: receive those only from peers that you trust, or receive bytes.
+//! The other side may send anything: what is no message is [`RecvError::Decode`], after which the next one can be
+//! received. Lengths are checked before memory is asked for, descriptors too many are closed, and a memfd must be
+//! sealed and as long as announced. A peer that does not receive fills the pipe, and `send` waits. The limit is on
+//! a message's bytes. Decoded values may be larger (an empty `String` is one byte on its way and 24 here), a type
+//! that nests without bound, such as a tree, takes a stack as deep as the sender likes, and one with items of no
+//! bytes (`Vec<()>`) as long as it likes, whatever the timeout: receive those only from peers that you trust, or
+//! receive bytes.
 //!
 //! Linux only.
 

@@ -49,6 +49,11 @@ pub fn simplex<T: ?Sized>() -> Result<(PipeSender<T>, PipeReceiver<T>), Error> {
 /// whole, and the messages of one sender keep their order. The receiver sees the end of the stream
 /// when the last clone in the last process is gone, killed processes included, so **drop your own
 /// copy of a sender that you have given away**; see the [crate](crate#end-of-stream).
+///
+/// A process that is killed while it sends has sent the whole message or nothing.
+///
+/// A hostile receiver can leave the messages where they are, so that the pipe is full: [`send`](Self::send) waits
+/// then, and [`send_timeout`](Self::send_timeout) for as long as it is told. It can do nothing else.
 #[doc(alias = "Connection")]
 pub struct PipeSender<T: ?Sized> {
     pub(crate) end: End,
@@ -60,6 +65,12 @@ pub struct PipeSender<T: ?Sized> {
 /// Clones are the same end. Threads and processes may use it at the same time: each message is
 /// received once, by whichever of them comes first. A process that is killed while receiving has
 /// taken a whole message with it or none.
+///
+/// # What a hostile peer can do
+///
+/// It can send nothing, or any bytes and descriptors: what is no message of type `T`, or is longer than the
+/// [limit](Self::with_max_message_bytes), is [`RecvError::Decode`], and the next one can be received. It cannot
+/// crash this process, but for the types of which the [crate](crate#trust) tells.
 #[doc(alias = "Connection")]
 pub struct PipeReceiver<T: ?Sized> {
     pub(crate) end: End,
