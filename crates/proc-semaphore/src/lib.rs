@@ -101,8 +101,7 @@
 //!
 //! By default a process is killed after every change that another one or the kernel could tell (a system call;
 //! another value in shared memory; another entry in its robust list): a kill between two such changes leaves the same
-//! behind. `cargo xtask crash --stride 1`, and `KILL_STRIDE=1` for the tests, kill at every instruction: 296,000
-//! kills at the last run of the former.
+//! behind. `cargo xtask crash --stride 1` kills at every instruction: 296,000 kills at the last run.
 //!
 //! The first two killed at 832 points of 37 operations in their states when this was written; `cargo xtask crash`,
 //! which is for all crates of the family, at 5,411 points and then twice in 9,174 pairs of them, in three minutes.
