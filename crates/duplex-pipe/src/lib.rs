@@ -94,14 +94,13 @@
 //! sleeps, and then look at what is in the pipe:
 //!
 //! ```text
-//! KILL_STRIDE=1 cargo test -p duplex-pipe --test killed_at_every_instruction -- --nocapture
+//! cargo test -p duplex-pipe --test killed_at_every_instruction -- --nocapture
 //! cargo test -p duplex-pipe --test peer_killed
 //! ```
 //!
-//! The first killed 6,151 times when this was written: every message was whole or not there, and nobody hung. Without
-//! `KILL_STRIDE=1` it kills after every system call only, as does `cargo xtask crash` for all crates of the family: a
-//! kill between two leaves the same behind. `cargo xtask crash --stride 1` kills at every instruction of those: 296,000
-//! kills at the last run.
+//! The first killed 6,151 times when this was written: every message was whole or not there, and nobody hung.
+//! `cargo xtask crash`, which is for all crates of the family, kills after every system call, several times: a kill
+//! between two of them leaves the same behind.
 //!
 //! # Trust
 //!

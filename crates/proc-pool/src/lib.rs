@@ -130,9 +130,8 @@
 //! ```
 //!
 //! With 1,000 kills in each state and 1,000 parents the second took 27 seconds at the last run: every task was
-//! answered, none was done twice, no worker outlived its pool. The first kills after every change that another
-//! process or the kernel could tell, as a kill between two such changes leaves the same behind: 139 points of six
-//! operations at the last run. With `KILL_STRIDE=1` in the environment it kills at every instruction.
+//! answered, none was done twice, no worker outlived its pool. The first kills at every
+//! instruction.
 //!
 //! # Inside of a worker
 //!

@@ -126,13 +126,12 @@
 //! cargo xtask crash
 //! ```
 //!
-//! By default a process is killed after every change that another one or the kernel could tell (a system call;
-//! another value in shared memory; another entry in its robust list): a kill between two such changes leaves the same
-//! behind. `cargo xtask crash --stride 1` kills at every instruction: 296,000 kills at the last run.
-//!
-//! The tests killed at 1,083 points of 38 operations in their states when this was written; `cargo xtask crash`,
-//! which is for all crates of the family, at 5,411 points and then twice in 9,174 pairs of them, in three minutes.
-//! Nothing hung, was corrupt or lost, and every control was caught.
+//! The tests kill at every instruction. `cargo xtask crash`, which is for all crates of the family, kills after every
+//! change that another process or the kernel could tell (a system call; another value in shared memory; another
+//! entry in the list of robust futexes), several times, and then once more whoever puts it right: a kill between two
+//! such changes leaves the same behind. FIGURES when this was written;
+//! `--stride 1`, which kills between them, too, 296,000 times. Nothing hung, was corrupt or lost, and every control
+//! was caught.
 //!
 //! # Work that must not be lost
 //!
