@@ -4,10 +4,16 @@
 use crate::fault::demand;
 use crate::row::{Plan, Row, Seen, row};
 use crate::stage::Stage;
-use proc_lock::{Barrier, Mutex, Shared};
-use proc_semaphore::{PermitPool, Semaphore};
-use shm_queue::{BlockSender, Blocks, LeaseReceiver, Sender};
+use proc_lock::{
+    Barrier, Condvar, Event, Mutex, OnceLock, ReentrantMutex, RwLock, Shared, SharedSlice,
+};
+use proc_semaphore::{BoundedSemaphore, PermitPool, Semaphore};
+use shm_queue::{
+    BlockReceiver, BlockSender, Blocks, ByteLeaseReceiver, ByteReceiver, ByteSender, LeaseReceiver,
+    Receiver, Sender, ValueLeaseReceiver, ValueReceiver, ValueSender,
+};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 use testkit::{KillPoint, explore_from_here, kill_at_every_instruction};
 
@@ -36,12 +42,37 @@ const VALUE: [u64; 2] = [7, 77];
 
 const MUTEX: Thing<Mutex<[u64; 2]>> =
     thing!(Mutex<[u64; 2]>, (VALUE), |mutex| mutex.lock().is_ok_and(|value| *value == VALUE));
+const REENTRANT: Thing<ReentrantMutex<[u64; 2]>> =
+    thing!(ReentrantMutex<[u64; 2]>, (VALUE), |mutex| mutex
+        .lock()
+        .is_ok_and(|it| it.get() == VALUE));
+const RW_LOCK: Thing<RwLock<[u64; 2]>> = thing!(RwLock<[u64; 2]>, (VALUE), |lock| {
+    lock.read().is_ok_and(|value| *value == VALUE) && lock.try_write().is_ok()
+});
+/// Nobody waits, so nobody is told.
+const CONDVAR: Thing<Condvar> = thing!(Condvar, (), |condvar| {
+    condvar.notify_all();
+    let mutex = Mutex::new(()).unwrap();
+    let guard = mutex.lock().unwrap();
+    condvar.wait_timeout_while(guard, Duration::ZERO, |()| true).is_err()
+});
+const EVENT: Thing<Event> =
+    thing!(Event, (), |event| !event.is_set() && !event.wait_timeout(Duration::ZERO));
+const ONCE: Thing<OnceLock<[u64; 2]>> = thing!(OnceLock<[u64; 2]>, (), |once| once.get().is_none());
+const SLICE: Thing<SharedSlice<u64>> =
+    thing!(SharedSlice<u64>, (&VALUE), |slice| slice.to_vec() == VALUE);
 const SHARED: Thing<Shared<[u64; 2]>> =
     thing!(Shared<[u64; 2]>, (VALUE), |shared| shared.get() == VALUE);
 const SEMAPHORE: Thing<Semaphore> = thing!(Semaphore, (2), |semaphore| {
     let both = semaphore.try_acquire() && semaphore.try_acquire() && !semaphore.try_acquire();
     semaphore.release_many(2).unwrap();
     both
+});
+const BOUNDED: Thing<BoundedSemaphore> = thing!(BoundedSemaphore, (2), |semaphore| {
+    semaphore.release().is_err() && semaphore.try_acquire_many(2) && {
+        let is_empty = !semaphore.try_acquire();
+        semaphore.release_many(2).is_ok() && is_empty
+    }
 });
 const POOL: Thing<PermitPool> = thing!(PermitPool, (2), |pool| {
     pool.try_acquire_many(2).unwrap().is_some() && pool.available() == 2
@@ -50,34 +81,72 @@ const BARRIER: Thing<Barrier> =
     thing!(Barrier, (1), |barrier| barrier.wait().is_ok_and(|result| result.is_leader()));
 const QUEUE: Thing<Sender<u64>> =
     thing!(Sender<u64>, (3), |sender| sender.capacity() == 3 && sender.is_empty());
+const RECEIVER: Thing<Receiver<u64>> =
+    thing!(Receiver<u64>, (3), |receiver| receiver.capacity() == 3 && receiver.is_empty());
+const BYTES: Thing<ByteSender> =
+    thing!(ByteSender, (3, 200), |sender| sender.capacity() == 3 && sender.is_empty());
+const BYTE_RECEIVER: Thing<ByteReceiver> = thing!(ByteReceiver, (3, 200), |receiver| {
+    receiver.capacity() == 3 && receiver.try_recv().is_err()
+});
+const VALUES: Thing<ValueSender<u64>> =
+    thing!(ValueSender<u64>, (3, 200), |sender| sender.capacity() == 3 && sender.is_empty());
+const VALUE_RECEIVER: Thing<ValueReceiver<u64>> =
+    thing!(ValueReceiver<u64>, (3, 200), |receiver| {
+        receiver.capacity() == 3 && receiver.try_recv().is_err()
+    });
+const BLOCK_RECEIVER: Thing<BlockReceiver> =
+    thing!(BlockReceiver, (3, Blocks::new(2, 64)), |receiver| {
+        receiver.capacity() == 3 && receiver.try_recv().is_err()
+    });
 const BLOCKS: Thing<BlockSender> = thing!(BlockSender, (3, Blocks::new(2, 64)), |sender| {
     [(); 2].map(|()| sender.try_reserve(64)).iter().all(Result::is_ok)
 });
 const LEASES: Thing<LeaseReceiver<u64>> =
     thing!(LeaseReceiver<u64>, (3, 2), |receiver| receiver.capacity() == 3 && receiver.is_empty());
+const BYTE_LEASES: Thing<ByteLeaseReceiver> = thing!(ByteLeaseReceiver, (3, 200, 2), |receiver| {
+    receiver.capacity() == 3 && receiver.try_lease().is_err()
+});
+const VALUE_LEASES: Thing<ValueLeaseReceiver<u64>> =
+    thing!(ValueLeaseReceiver<u64>, (3, 200, 2), |receiver| {
+        receiver.capacity() == 3 && receiver.try_lease().is_err()
+    });
+
+/// The victim makes the thing, and so does another.
+macro_rules! both_make {
+    ($name:literal, $thing:expr) => {
+        row(concat!($name, "::open_or_create"), "another does it, too", |plan| {
+            makes(&$thing, false, true, plan)
+        })
+    };
+}
 
 pub(crate) const ROWS: &[Row] = &[
     row("Mutex::create", "nothing there", |plan| makes(&MUTEX, true, false, plan)),
     row("Mutex::open_or_create", "nothing there", |plan| makes(&MUTEX, false, false, plan)),
     row("Mutex::open_or_create", "another does it, too", |plan| makes(&MUTEX, false, true, plan)),
-    row("Shared::open_or_create", "another does it, too", |plan| makes(&SHARED, false, true, plan)),
-    row("Semaphore::open_or_create", "another does it, too", |plan| {
-        makes(&SEMAPHORE, false, true, plan)
-    }),
-    row("PermitPool::open_or_create", "another does it, too", |plan| {
-        makes(&POOL, false, true, plan)
-    }),
-    row("Barrier::open_or_create", "another does it, too", |plan| {
-        makes(&BARRIER, false, true, plan)
-    }),
+    both_make!("ReentrantMutex", REENTRANT),
+    both_make!("RwLock", RW_LOCK),
+    both_make!("Condvar", CONDVAR),
+    both_make!("Event", EVENT),
+    both_make!("OnceLock", ONCE),
+    both_make!("Shared", SHARED),
+    both_make!("SharedSlice", SLICE),
+    both_make!("Semaphore", SEMAPHORE),
+    both_make!("BoundedSemaphore", BOUNDED),
+    both_make!("PermitPool", POOL),
+    both_make!("Barrier", BARRIER),
     row("Sender::create", "nothing there", |plan| makes(&QUEUE, true, false, plan)),
-    row("Sender::open_or_create", "another does it, too", |plan| makes(&QUEUE, false, true, plan)),
-    row("BlockSender::open_or_create", "another does it, too", |plan| {
-        makes(&BLOCKS, false, true, plan)
-    }),
-    row("LeaseReceiver::open_or_create", "another does it, too", |plan| {
-        makes(&LEASES, false, true, plan)
-    }),
+    both_make!("Sender", QUEUE),
+    both_make!("Receiver", RECEIVER),
+    both_make!("ByteSender", BYTES),
+    both_make!("ByteReceiver", BYTE_RECEIVER),
+    both_make!("ValueSender", VALUES),
+    both_make!("ValueReceiver", VALUE_RECEIVER),
+    both_make!("BlockSender", BLOCKS),
+    both_make!("BlockReceiver", BLOCK_RECEIVER),
+    both_make!("LeaseReceiver", LEASES),
+    both_make!("ByteLeaseReceiver", BYTE_LEASES),
+    both_make!("ValueLeaseReceiver", VALUE_LEASES),
 ];
 
 struct Scene {

@@ -2,6 +2,7 @@
 
 use super::semaphore::{self, Permits};
 use crate::fault::demand;
+use crate::pairs;
 use crate::row::{Plan, Row, Seen, row};
 use crate::scenes::Verb;
 use crate::stage::{Cue, Stage};
@@ -63,6 +64,16 @@ const STORE: Permits<Store> = Permits {
     value: |store| u32::try_from(store.number[0].load(SeqCst)).unwrap(),
 };
 
+/// All who wait are told, and all but one find nothing.
+const TOLD_ALL: Permits<Store> = Permits {
+    release: |store| {
+        let _inside = store.mutex.lock_or_recover(|()| ());
+        store.number[0].fetch_add(1, SeqCst);
+        store.condvar.notify_all();
+    },
+    ..STORE
+};
+
 pub(crate) const ROWS: &[Row] = &[
     row("Condvar::notify_one", "nobody waits", |plan| semaphore::free(&STORE, Verb::Block, plan)),
     row("Condvar::notify_one", "sleeper", |plan| semaphore::release(&STORE, 1, false, plan)),
@@ -81,6 +92,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("Condvar::notify_one", "next one killed too, two sleepers", |plan| {
         semaphore::release_twice(&STORE, plan)
     }),
+    row("Condvar::notify_all", "two sleepers, barger", |plan| {
+        semaphore::release(&TOLD_ALL, 2, true, plan)
+    }),
+    row("Condvar::notify_all", "next one killed too, two sleepers", |plan| {
+        semaphore::release_twice(&TOLD_ALL, plan)
+    }),
     row("Event::set", "two sleepers", |plan| opens(&EVENT, false, 2, plan)),
     row("Event::set", "sleeper, another sets it", |plan| opens(&EVENT, true, 1, plan)),
     row("Event::wait", "woken, another asleep", |plan| passes(&EVENT, Verb::Block, plan)),
@@ -88,6 +105,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("Event::clear", "set", cleared),
     row("OnceLock::get_or_init", "empty, two wait", |plan| opens(&ONCE, false, 2, plan)),
     row("OnceLock::get_or_init", "empty, another inits", |plan| opens(&ONCE, true, 1, plan)),
+    row("OnceLock::get_or_init", "next one killed too, two wait", |plan| {
+        opens_twice(&ONCE, 2, plan)
+    }),
+    row("OnceLock::set", "empty, two wait", |plan| opens(&ONCE_SET, false, 2, plan)),
+    row("OnceLock::set", "empty, another sets it", |plan| opens(&ONCE_SET, true, 1, plan)),
     row("OnceLock::wait", "woken, another asleep", |plan| passes(&ONCE, Verb::Block, plan)),
     row("OnceLock::wait_timeout", "woken, another asleep", |plan| {
         passes(&ONCE, Verb::Timeout, plan)
@@ -131,6 +153,9 @@ const ONCE: Gate<OnceLock<[u64; 2]>> = Gate {
         demand!(value == Some(VALUE), Corrupt, "half a value, or none");
     },
 };
+
+/// Filled with a value that is there, or refused.
+const ONCE_SET: Gate<OnceLock<[u64; 2]>> = Gate { open: |once| _ = once.set(VALUE), ..ONCE };
 
 struct Scene<G> {
     gate: G,
@@ -189,6 +214,18 @@ pub(crate) fn opens<G>(gate: &Gate<G>, barger: bool, sleepers: usize, plan: &Pla
     };
     let check = |scene: Scene<G>, point: KillPoint| gate.all_pass(&scene, plan, point.finished);
     kill_at_every_instruction(limits, || gate.scene(sleepers), victim, check).into()
+}
+
+/// Two who open it, one after the other, are killed, while others wait.
+fn opens_twice<G>(gate: &Gate<G>, sleepers: usize, plan: &Plan) -> Seen {
+    let victim = |scene: &Scene<G>| {
+        gate.warm_up();
+        (gate.open)(&scene.gate);
+    };
+    let check = |scene: Scene<G>, points: [KillPoint; 2]| {
+        gate.all_pass(&scene, plan, points.iter().any(|point| point.finished));
+    };
+    pairs::explore(plan, || gate.scene(sleepers), victim, victim, |_| (), check)
 }
 
 /// The victim waits for it before another one does; then it is opened.

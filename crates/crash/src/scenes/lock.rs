@@ -7,7 +7,10 @@ use crate::pairs;
 use crate::row::{Plan, Row, Seen, row};
 use crate::scenes::Verb;
 use crate::stage::{Cue, Stage};
-use subjects::{MUTEX, POOL, POOL_ALL, READS, REENTRANT, SLICE, VALUE, WRITES, WRITES_AMONG_READS};
+use subjects::{
+    COPIED, DOWNGRADES, MUTEX, POOL, POOL_ALL, READS, REENTRANT, REPLACED, SLICE, VALUE, WRITES,
+    WRITES_AMONG_READS,
+};
 use testkit::{KillPoint, explore_from_here, kill_at_every_instruction};
 
 /// How an exclusive lock is used.
@@ -45,9 +48,15 @@ pub(crate) const ROWS: &[Row] = &[
     row("Mutex::lock", "recoverer killed too, sleeper", |plan| recoverer(&MUTEX, true, plan)),
     row("ReentrantMutex::lock", "free, twice", |plan| free(&REENTRANT, Verb::Block, plan)),
     row("ReentrantMutex::try_lock", "free, twice", |plan| free(&REENTRANT, Verb::Try, plan)),
+    row("ReentrantMutex::lock_timeout", "free, twice", |plan| {
+        free(&REENTRANT, Verb::Timeout, plan)
+    }),
     row("ReentrantMutex::lock", "its owner died", |plan| orphaned(&REENTRANT, Verb::Block, plan)),
     row("ReentrantMutex::lock", "woken, another asleep, barger", |plan| {
         woken(&REENTRANT, Verb::Block, true, plan)
+    }),
+    row("ReentrantMutex::lock_timeout", "woken, another asleep, barger", |plan| {
+        woken(&REENTRANT, Verb::Timeout, true, plan)
     }),
     row("ReentrantMutexGuard::drop", "sleeper, barger", |plan| unlock(&REENTRANT, 1, true, plan)),
     row("RwLock::write", "free, first in its process", |plan| first(&WRITES, plan)),
@@ -70,6 +79,13 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("RwLock::write", "recoverer killed too, reader asleep", |plan| {
         recoverer(&WRITES_AMONG_READS, true, plan)
+    }),
+    row("RwLockWriteGuard::downgrade, drop", "free", |plan| free(&DOWNGRADES, Verb::Block, plan)),
+    row("RwLockWriteGuard::downgrade, drop", "two readers asleep, barger", |plan| {
+        unlock(&DOWNGRADES, 2, true, plan)
+    }),
+    row("RwLockWriteGuard::downgrade, drop", "next one killed too, reader asleep", |plan| {
+        recoverer(&DOWNGRADES, true, plan)
     }),
     row("RwLock::read", "free, first in its process", |plan| first(&READS, plan)),
     row("RwLock::read", "free", |plan| free(&READS, Verb::Block, plan)),
@@ -101,8 +117,15 @@ pub(crate) const ROWS: &[Row] = &[
         woken(&POOL, Verb::Timeout, true, plan)
     }),
     row("PermitPool::acquire_many", "all free", |plan| free(&POOL_ALL, Verb::Block, plan)),
+    row("PermitPool::try_acquire_many", "all free", |plan| free(&POOL_ALL, Verb::Try, plan)),
+    row("PermitPool::acquire_many_timeout", "all free", |plan| {
+        free(&POOL_ALL, Verb::Timeout, plan)
+    }),
     row("PermitPool::acquire_many", "woken, another asleep, barger", |plan| {
         woken(&POOL_ALL, Verb::Block, true, plan)
+    }),
+    row("PermitPool::acquire_many_timeout", "woken, another asleep, barger", |plan| {
+        woken(&POOL_ALL, Verb::Timeout, true, plan)
     }),
     row("Permit::drop", "sleeper", |plan| unlock(&POOL, 1, false, plan)),
     row("Permit::drop", "sleeper, barger", |plan| unlock(&POOL, 1, true, plan)),
@@ -115,6 +138,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("Shared::update", "free", |plan| free(&VALUE, Verb::Block, plan)),
     row("Shared::try_update", "free", |plan| free(&VALUE, Verb::Try, plan)),
     row("Shared::update_timeout", "free", |plan| free(&VALUE, Verb::Timeout, plan)),
+    row("Shared::update_timeout", "woken, another asleep, barger", |plan| {
+        woken(&VALUE, Verb::Timeout, true, plan)
+    }),
+    row("Shared::replace, set", "free", |plan| free(&REPLACED, Verb::Block, plan)),
+    row("Shared::replace, set", "another asleep", |plan| {
+        woken(&REPLACED, Verb::Block, false, plan)
+    }),
     row("Shared::update", "its owner died", |plan| orphaned(&VALUE, Verb::Block, plan)),
     row("Shared::update", "woken, another asleep, barger", |plan| {
         woken(&VALUE, Verb::Block, true, plan)
@@ -122,6 +152,9 @@ pub(crate) const ROWS: &[Row] = &[
     row("Shared::update", "two sleepers, barger", |plan| unlock(&VALUE, 2, true, plan)),
     row("Shared::update", "next owner killed too, sleeper", |plan| recoverer(&VALUE, true, plan)),
     row("SharedSlice::lock", "free", |plan| free(&SLICE, Verb::Block, plan)),
+    row("SharedSlice::try_lock", "free", |plan| free(&SLICE, Verb::Try, plan)),
+    row("SharedSlice::lock_timeout", "free", |plan| free(&SLICE, Verb::Timeout, plan)),
+    row("SharedSlice::copy_from", "free", |plan| free(&COPIED, Verb::Block, plan)),
     row("SharedSlice::try_lock", "its owner died", |plan| orphaned(&SLICE, Verb::Try, plan)),
     row("SharedSlice::lock_timeout", "woken, another asleep, barger", |plan| {
         woken(&SLICE, Verb::Timeout, true, plan)

@@ -113,6 +113,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("Semaphore::acquire_many", "two free", |plan| free(&PAIRS, Verb::Block, plan)),
     row("Semaphore::try_acquire_many", "two free", |plan| free(&PAIRS, Verb::Try, plan)),
+    row("Semaphore::acquire_many_timeout", "two free", |plan| free(&PAIRS, Verb::Timeout, plan)),
     row("Semaphore::acquire_many", "last two, barger", |plan| last(&PAIRS, plan)),
     row("Semaphore::acquire_many", "woken, another asleep", |plan| {
         woken(&PAIRS, Verb::Block, false, plan)
@@ -136,8 +137,13 @@ pub(crate) const ROWS: &[Row] = &[
         release_twice(&PAIRS, plan)
     }),
     row("BoundedSemaphore::acquire", "free", |plan| free(&BOUNDED, Verb::Block, plan)),
+    row("BoundedSemaphore::try_acquire", "free", |plan| free(&BOUNDED, Verb::Try, plan)),
+    row("BoundedSemaphore::acquire_timeout", "free", |plan| free(&BOUNDED, Verb::Timeout, plan)),
     row("BoundedSemaphore::acquire", "woken, another asleep, barger", |plan| {
         woken(&BOUNDED, Verb::Block, true, plan)
+    }),
+    row("BoundedSemaphore::acquire_timeout", "woken, another asleep, barger", |plan| {
+        woken(&BOUNDED, Verb::Timeout, true, plan)
     }),
     row("BoundedSemaphore::release", "sleeper", |plan| release(&BOUNDED, 1, false, plan)),
     row("BoundedSemaphore::release", "two sleepers, barger", |plan| {
@@ -146,8 +152,20 @@ pub(crate) const ROWS: &[Row] = &[
     row("BoundedSemaphore::release", "next releaser killed too, two sleepers", |plan| {
         release_twice(&BOUNDED, plan)
     }),
+    row("BoundedSemaphore::acquire_many", "two free", |plan| {
+        free(&BOUNDED_PAIRS, Verb::Block, plan)
+    }),
+    row("BoundedSemaphore::try_acquire_many", "two free", |plan| {
+        free(&BOUNDED_PAIRS, Verb::Try, plan)
+    }),
+    row("BoundedSemaphore::acquire_many_timeout", "two free", |plan| {
+        free(&BOUNDED_PAIRS, Verb::Timeout, plan)
+    }),
     row("BoundedSemaphore::acquire_many", "woken, another asleep, barger", |plan| {
         woken(&BOUNDED_PAIRS, Verb::Block, true, plan)
+    }),
+    row("BoundedSemaphore::acquire_many_timeout", "woken, another asleep, barger", |plan| {
+        woken(&BOUNDED_PAIRS, Verb::Timeout, true, plan)
     }),
     row("BoundedSemaphore::release_many", "two sleepers want two each, barger", |plan| {
         release(&BOUNDED_PAIRS, 2, true, plan)

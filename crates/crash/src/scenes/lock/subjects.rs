@@ -189,6 +189,17 @@ pub(crate) const WRITES_AMONG_READS: Lock<RwLock<Halves>> =
 /// The victim reads, the others write.
 pub(crate) const READS: Lock<RwLock<Halves>> = Lock { visit: read, ..WRITES };
 
+/// The victim goes on as a reader once it has written; the others read.
+pub(crate) const DOWNGRADES: Lock<RwLock<Halves>> = Lock {
+    visit: |lock, _, midway| {
+        let mut both = lock.write_or_recover(repair);
+        change_halves(&mut *both, midway);
+        let both = RwLockWriteGuard::downgrade(both);
+        demand!(both[0] == both[1], Corrupt, "a writer is inside with a reader");
+    },
+    ..WRITES_AMONG_READS
+};
+
 /// Changes the value as a whole: whoever looks, also meanwhile, sees both halves equal.
 fn update(value: &Shared<Halves>, verb: Verb, midway: &dyn Fn()) {
     let change = |both: &mut Halves| {
@@ -220,6 +231,16 @@ pub(crate) const VALUE: Lock<Shared<Halves>> = Lock {
         }
     },
     is_whole: is_one,
+};
+
+/// The victim puts another value in its place, twice.
+pub(crate) const REPLACED: Lock<Shared<Halves>> = Lock {
+    visit: |value, _, _| {
+        let [one, other] = value.replace([7; 2]);
+        demand!(one == other, Corrupt, "what was there is half a change");
+        value.set([8; 2]);
+    },
+    ..VALUE
 };
 
 fn repair_slice(both: &mut [u64]) {
@@ -256,6 +277,10 @@ pub(crate) const SLICE: Lock<SharedSlice<u64>> = Lock {
     },
     is_whole: |slice| slice.get(0) == slice.get(1),
 };
+
+/// The victim writes over it without being told anything.
+pub(crate) const COPIED: Lock<SharedSlice<u64>> =
+    Lock { visit: |slice, _, _| slice.copy_from(0, &[7; 2]), ..SLICE };
 
 fn hold_permit(pool: &PermitPool, verb: Verb, midway: &dyn Fn()) {
     let permit = match verb {
