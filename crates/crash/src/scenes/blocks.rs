@@ -20,7 +20,9 @@ const LEN: usize = 50;
 enum Deed {
     Reserve,
     TryReserve,
+    ReserveTimeout,
     Commit,
+    TryCommit,
     CommitTimeout,
     /// Drops what it has reserved.
     Abort,
@@ -31,14 +33,24 @@ enum Deed {
 pub(crate) const ROWS: &[Row] = &[
     row("BlockSender::reserve", "some free", |plan| does(Deed::Reserve, 0, false, plan)),
     row("BlockSender::try_reserve", "some free", |plan| does(Deed::TryReserve, 0, false, plan)),
+    row("BlockSender::reserve_timeout", "some free", |plan| {
+        does(Deed::ReserveTimeout, 0, false, plan)
+    }),
     row("BlockSender::reserve", "all blocks taken, woken, another asleep", |plan| {
-        woken(false, plan)
+        woken(Deed::Reserve, false, plan)
     }),
     row("BlockSender::reserve", "all blocks taken, woken, another asleep, barger", |plan| {
-        woken(true, plan)
+        woken(Deed::Reserve, true, plan)
     }),
+    row(
+        "BlockSender::reserve_timeout",
+        "all blocks taken, woken, another asleep, barger",
+        |plan| woken(Deed::ReserveTimeout, true, plan),
+    ),
     row("WriteGuard::commit", "nobody waits", |plan| does(Deed::Commit, 0, false, plan)),
     row("WriteGuard::commit", "two receivers asleep", |plan| does(Deed::Commit, 2, false, plan)),
+    row("WriteGuard::try_commit", "nobody waits", |plan| does(Deed::TryCommit, 0, false, plan)),
+    row("WriteGuard::try_commit", "receiver asleep", |plan| does(Deed::TryCommit, 1, false, plan)),
     row("WriteGuard::commit_timeout", "receiver asleep", |plan| {
         does(Deed::CommitTimeout, 1, false, plan)
     }),
@@ -145,7 +157,7 @@ fn warm_up() {
 /// it is about to send, and for a block otherwise.
 fn does(deed: Deed, sleepers: usize, barger: bool, plan: &Plan) -> Seen {
     let count = sleepers.max(1);
-    let sends = matches!(deed, Deed::Commit | Deed::CommitTimeout);
+    let sends = matches!(deed, Deed::Commit | Deed::TryCommit | Deed::CommitTimeout);
     let mut limits = plan.limits();
     if barger {
         limits.before_kill = Some(Box::new(|scene: &Scene, _| scene.start_barger()));
@@ -173,7 +185,7 @@ fn does(deed: Deed, sleepers: usize, barger: bool, plan: &Plan) -> Seen {
         warm_up();
         let (mut to_send, mut received) = (Vec::new(), Vec::new());
         match deed {
-            Deed::Reserve | Deed::TryReserve => (),
+            Deed::Reserve | Deed::TryReserve | Deed::ReserveTimeout => (),
             Deed::Release => received.extend((0..count).map(|_| scene.receive())),
             _ => to_send.extend(ITS_OWN[..count].iter().map(|number| scene.reserve(*number))),
         }
@@ -183,6 +195,8 @@ fn does(deed: Deed, sleepers: usize, barger: bool, plan: &Plan) -> Seen {
         match deed {
             Deed::Reserve => to_send.push(scene.sender.reserve(LEN).unwrap()),
             Deed::TryReserve => to_send.push(scene.sender.try_reserve(LEN).unwrap()),
+            Deed::ReserveTimeout => to_send.push(scene.sender.reserve_timeout(LEN, LONG).unwrap()),
+            Deed::TryCommit => to_send.drain(..).for_each(|block| block.try_commit().unwrap()),
             Deed::Commit => to_send.drain(..).for_each(|block| block.commit().unwrap()),
             Deed::CommitTimeout => {
                 to_send.drain(..).for_each(|block| block.commit_timeout(LONG).unwrap());
@@ -222,7 +236,7 @@ fn does(deed: Deed, sleepers: usize, barger: bool, plan: &Plan) -> Seen {
 
 /// The victim sleeps for a block before another one does; then two become free. A barger takes one, if there
 /// is one by then, just before the kill.
-fn woken(barger: bool, plan: &Plan) -> Seen {
+fn woken(deed: Deed, barger: bool, plan: &Plan) -> Seen {
     let mut limits = plan.limits();
     limits.on_sleep = Some(Box::new(|scene: &Scene| {
         scene.stage.start_sleeper(|| drop(scene.reserve(1)));
@@ -240,7 +254,10 @@ fn woken(barger: bool, plan: &Plan) -> Seen {
     let victim = |scene: &Scene| {
         warm_up();
         explore_from_here();
-        std::mem::forget(scene.reserve(2));
+        std::mem::forget(match deed {
+            Deed::ReserveTimeout => scene.sender.reserve_timeout(LEN, LONG).unwrap(),
+            _ => scene.sender.reserve(LEN).unwrap(),
+        });
     };
     let check = |scene: Scene, _| {
         scene.stage.give(Cue::GoOn);

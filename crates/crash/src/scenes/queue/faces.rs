@@ -78,34 +78,107 @@ pub(crate) const FORCED_BYTES: Queue<(ByteSender, ByteReceiver)> = Queue {
     ..BYTES
 };
 
-/// Two at once.
-pub(crate) const MANY: Queue<(Sender<u64>, Receiver<u64>)> = Queue {
-    send: |(sender, _), numbers, verb| {
-        let mut left = numbers;
-        while !left.is_empty() {
-            let sent = match verb {
-                Verb::Block => sender.send_many(left).ok(),
-                Verb::Try => sender.try_send_many(left).ok(),
-                Verb::Timeout => sender.send_many_timeout(left, LONG).ok(),
-            };
-            match sent {
-                Some(sent) => left = &left[sent..],
-                None => break,
-            }
+pub(crate) const FORCED_VALUES: Queue<(ValueSender<Value>, ValueReceiver<Value>)> = Queue {
+    send: |ends, numbers, verb| match verb {
+        Verb::Block if super::ITS_OWN.contains(&numbers[0]) => {
+            ends.0.force_send(value(numbers[0]), |_| ()).map_or(0, |()| 1)
         }
-        numbers.len() - left.len()
+        _ => (VALUES.send)(ends, numbers, verb),
     },
-    recv: |(_, receiver), most, verb| {
-        let mut received = Vec::new();
-        let _ = match verb {
-            Verb::Block => receiver.recv_many(&mut received, most).ok(),
-            Verb::Try => receiver.try_recv_many(&mut received, most).ok(),
-            Verb::Timeout => receiver.recv_many_timeout(&mut received, most, LONG).ok(),
-        };
-        received
+    ..VALUES
+};
+
+/// Two at once, of a queue that sends them one by one: what they are as messages, and back.
+macro_rules! many {
+    ($one:expr, $to:expr, $from:expr) => {
+        Queue {
+            send: |(sender, _), numbers, verb| {
+                let messages: Vec<_> = numbers.iter().copied().map($to).collect();
+                // Byte queues take slices.
+                let messages: Vec<_> = messages.iter().map(AsMessage::as_message).collect();
+                let mut left = &messages[..];
+                while !left.is_empty() {
+                    let sent = match verb {
+                        Verb::Block => sender.send_many(left).ok(),
+                        Verb::Try => sender.try_send_many(left).ok(),
+                        Verb::Timeout => sender.send_many_timeout(left, LONG).ok(),
+                    };
+                    match sent {
+                        Some(sent) => left = &left[sent..],
+                        None => break,
+                    }
+                }
+                messages.len() - left.len()
+            },
+            recv: |(_, receiver), most, verb| {
+                let mut received = Vec::new();
+                let _ = match verb {
+                    Verb::Block => receiver.recv_many(&mut received, most).ok(),
+                    Verb::Try => receiver.try_recv_many(&mut received, most).ok(),
+                    Verb::Timeout => receiver.recv_many_timeout(&mut received, most, LONG).ok(),
+                };
+                received.into_iter().map($from).collect()
+            },
+            batch: 2,
+            ..$one
+        }
+    };
+}
+
+/// As which a message is sent with others.
+trait AsMessage<'a> {
+    type Sent;
+    fn as_message(&'a self) -> Self::Sent;
+}
+
+impl AsMessage<'_> for u64 {
+    type Sent = Self;
+    fn as_message(&self) -> Self {
+        *self
+    }
+}
+
+impl<'a> AsMessage<'a> for Vec<u8> {
+    type Sent = &'a [u8];
+    fn as_message(&'a self) -> &'a [u8] {
+        self
+    }
+}
+
+impl AsMessage<'_> for Value {
+    type Sent = Self;
+    fn as_message(&self) -> Self {
+        self.clone()
+    }
+}
+
+pub(crate) const MANY: Queue<(Sender<u64>, Receiver<u64>)> = many!(NUMBERS, |it| it, |it: u64| it);
+pub(crate) const MANY_BYTES: Queue<(ByteSender, ByteReceiver)> =
+    many!(BYTES, message, |it: Vec<u8>| number(&it));
+pub(crate) const MANY_VALUES: Queue<(ValueSender<Value>, ValueReceiver<Value>)> =
+    many!(VALUES, value, |it: Result<Value, _>| number_of(it.expect("corrupt: no value")));
+
+/// Receives into a buffer that it has.
+pub(crate) const BYTES_INTO: Queue<(ByteSender, ByteReceiver)> = Queue {
+    recv: |ends, most, verb| {
+        let mut buffer = Vec::with_capacity(64);
+        match verb {
+            Verb::Block => ends.1.recv_into(&mut buffer).map_or(vec![], |()| vec![number(&buffer)]),
+            _ => (BYTES.recv)(ends, most, verb),
+        }
     },
-    batch: 2,
-    ..NUMBERS
+    ..BYTES
+};
+
+pub(crate) const BLOCKS_INTO: Queue<(BlockSender, BlockReceiver)> = Queue {
+    recv: |ends, most, verb| {
+        let mut buffer = Vec::with_capacity(64);
+        match verb {
+            Verb::Block => ends.1.recv_into(&mut buffer).map_or(vec![], |()| vec![number(&buffer)]),
+            _ => (BLOCKS.recv)(ends, most, verb),
+        }
+    },
+    ..BLOCKS
 };
 
 /// Three blocks for a queue of eight: what it is full of is blocks.
@@ -182,13 +255,13 @@ pub(crate) const VALUES: Queue<(ValueSender<Value>, ValueReceiver<Value>)> = Que
     make: || {
         let ends = bounded_values(3, 300).unwrap();
         for number in 0..2 {
-            ends.0.send((number, message(number))).unwrap();
+            ends.0.send(value(number)).unwrap();
             assert_eq!(ends.1.recv().unwrap().0, number);
         }
         ends
     },
     send: |(sender, _), numbers, verb| {
-        let value = (numbers[0], message(numbers[0]));
+        let value = value(numbers[0]);
         let sent = match verb {
             Verb::Block => sender.send(value).is_ok(),
             Verb::Try => sender.try_send(value).is_ok(),
@@ -202,16 +275,21 @@ pub(crate) const VALUES: Queue<(ValueSender<Value>, ValueReceiver<Value>)> = Que
             Verb::Try => receiver.try_recv().ok(),
             Verb::Timeout => receiver.recv_timeout(LONG).ok(),
         };
-        let whole = |(number, rest): Value| {
-            demand!(rest == message(number), Corrupt, "half a value");
-            number
-        };
-        received.into_iter().map(whole).collect()
+        received.into_iter().map(number_of).collect()
     },
     len: |(_, receiver)| receiver.len(),
     is_full: |(_, receiver)| receiver.is_full(),
     batch: 1,
 };
+
+fn value(number: u64) -> Value {
+    (number, message(number))
+}
+
+fn number_of((number, rest): Value) -> u64 {
+    demand!(rest == message(number), Corrupt, "half a value");
+    number
+}
 
 /// The length and the fill of a message follow from its number, so a torn one shows.
 fn message(number: u64) -> Vec<u8> {
