@@ -1,155 +1,148 @@
 //! Leases: a message that was acknowledged never comes again, and any other comes until it is.
 
+mod faces;
+
 use crate::fault::demand;
 use crate::pairs;
 use crate::row::{Plan, Row, Seen, row};
+use crate::scenes::Verb::{self, Block, Timeout, Try};
 use crate::stage::{Cue, Stage, has_ended};
-use shm_queue::{
-    ByteLeaseReceiver, ByteSender, LeaseReceiver, Sender, bounded_leased, bounded_leased_bytes,
-};
+use faces::{BYTES, End, Leases, NUMBERS, POISONED, POISONING, VALUES};
+use shm_queue::Sender;
 use std::time::Duration;
 use testkit::{Child, KillPoint, explore_from_here, fork, kill_at_every_instruction, until};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// How messages are sent and leased.
-struct Leases<Q> {
-    make: fn() -> Q,
-    send: fn(&Q, u64),
-    /// Leases, at most so many at once, tells which before it does anything with them, and then
-    /// acknowledges them or gives them back.
-    lease: fn(&Q, usize, End, &dyn Fn(u64)),
-    /// Leases and acknowledges all that is there.
-    drain: fn(&Q, &dyn Fn(u64)),
-}
-
-/// What becomes of a lease.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Acknowledged,
-    GivenBack,
-}
-
-const NUMBERS: Leases<(Sender<u64>, LeaseReceiver<u64>)> = Leases {
-    make: || bounded_leased(4, 4).unwrap(),
-    send: |(sender, _), number| sender.send(number).unwrap(),
-    lease: |(_, receiver), most, end, has| {
-        if most == 1 {
-            let lease = receiver.lease_timeout(LONG).unwrap();
-            has(*lease);
-            if end == End::Acknowledged {
-                lease.ack();
-            }
-        } else {
-            let leases = receiver.lease_many(most).unwrap();
-            leases.iter().for_each(|lease| has(**lease));
-            if end == End::Acknowledged {
-                leases.ack();
-            }
-        }
-    },
-    drain: |(_, receiver), has| {
-        while let Ok(lease) = receiver.try_lease() {
-            has(lease.ack());
-        }
-    },
-};
-
-const BYTES: Leases<(ByteSender, ByteLeaseReceiver)> = Leases {
-    make: || bounded_leased_bytes(4, 200, 4).unwrap(),
-    send: |(sender, _), number| sender.send(&[number as u8; 20]).unwrap(),
-    lease: |(_, receiver), _, end, has| {
-        let lease = receiver.lease_timeout(LONG).unwrap();
-        demand!(*lease == [lease[0]; 20], Corrupt, "half a message");
-        has(u64::from(lease[0]));
-        if end == End::Acknowledged {
-            lease.ack();
-        }
-    },
-    drain: |(_, receiver), has| {
-        while let Ok(lease) = receiver.try_lease() {
-            has(u64::from(lease.ack()[0]));
-        }
-    },
-};
-
-/// Handed out once: given back, a message is poisoned, which loses nothing.
-const POISONING: Leases<(Sender<u64>, LeaseReceiver<u64>)> = Leases {
-    make: || {
-        let ends = bounded_leased(4, 4).unwrap();
-        ends.1.poison_after(1);
-        ends
-    },
-    drain: |ends, has| {
-        (NUMBERS.drain)(ends, has);
-        (POISONED.drain)(ends, has);
-    },
-    ..NUMBERS
-};
-
-/// All that is sent is poisoned at once.
-const POISONED: Leases<(Sender<u64>, LeaseReceiver<u64>)> = Leases {
-    make: POISONING.make,
-    send: |(sender, receiver), number| {
-        sender.send(number).unwrap();
-        drop(receiver.lease_timeout(LONG).unwrap());
-    },
-    lease: |(_, receiver), _, end, has| {
-        if let Some(lease) = receiver.take_poisoned().unwrap() {
-            has(*lease);
-            if end == End::Acknowledged {
-                lease.ack();
-            }
-        }
-    },
-    drain: |(_, receiver), has| {
-        while let Some(lease) = receiver.take_poisoned().unwrap() {
-            has(lease.ack());
-        }
-    },
-};
-
 pub(crate) const ROWS: &[Row] = &[
     row("LeaseReceiver::lease, ack", "some there", |plan| {
-        leases(&NUMBERS, 1, End::Acknowledged, false, plan)
+        leases(&NUMBERS, 1, Block, End::Acknowledged, false, plan)
     }),
-    row("LeaseReceiver::lease, ack", "another waits for the last", |plan| {
-        leases(&NUMBERS, 1, End::Acknowledged, true, plan)
+    row("LeaseReceiver::try_lease, ack", "some there", |plan| {
+        leases(&NUMBERS, 1, Try, End::Acknowledged, false, plan)
     }),
-    row("LeaseReceiver::lease, drop", "some there", |plan| {
-        leases(&NUMBERS, 1, End::GivenBack, false, plan)
-    }),
-    row("LeaseReceiver::lease, drop", "another waits for the last", |plan| {
-        leases(&NUMBERS, 1, End::GivenBack, true, plan)
+    row("LeaseReceiver::lease_timeout, ack", "some there", |plan| {
+        leases(&NUMBERS, 1, Timeout, End::Acknowledged, false, plan)
     }),
     row("LeaseReceiver::lease_many, ack", "some there", |plan| {
-        leases(&NUMBERS, 2, End::Acknowledged, false, plan)
+        leases(&NUMBERS, 2, Block, End::Acknowledged, false, plan)
+    }),
+    row("LeaseReceiver::try_lease_many, ack", "some there", |plan| {
+        leases(&NUMBERS, 2, Try, End::Acknowledged, false, plan)
+    }),
+    row("LeaseReceiver::lease_many_timeout, ack", "some there", |plan| {
+        leases(&NUMBERS, 2, Timeout, End::Acknowledged, false, plan)
+    }),
+    row("LeaseReceiver::lease, ack", "another waits for the last", |plan| {
+        leases(&NUMBERS, 1, Block, End::Acknowledged, true, plan)
+    }),
+    row("LeaseReceiver::lease, drop", "some there", |plan| {
+        leases(&NUMBERS, 1, Block, End::GivenBack, false, plan)
+    }),
+    row("LeaseReceiver::lease, drop", "another waits for the last", |plan| {
+        leases(&NUMBERS, 1, Block, End::GivenBack, true, plan)
     }),
     row("LeaseReceiver::lease_many, drop", "some there", |plan| {
-        leases(&NUMBERS, 2, End::GivenBack, false, plan)
+        leases(&NUMBERS, 2, Block, End::GivenBack, false, plan)
     }),
     row("LeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&NUMBERS, plan)
     }),
-    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, plan)),
+    row("LeaseReceiver::lease", "empty, woken", |plan| woken(&NUMBERS, 1, Block, plan)),
+    row("LeaseReceiver::lease_timeout", "empty, woken", |plan| woken(&NUMBERS, 1, Timeout, plan)),
+    row("LeaseReceiver::lease_many", "empty, woken", |plan| woken(&NUMBERS, 2, Block, plan)),
+    row("LeaseReceiver::lease_many_timeout", "empty, woken", |plan| {
+        woken(&NUMBERS, 2, Timeout, plan)
+    }),
     row("ByteLeaseReceiver::lease, ack", "some there", |plan| {
-        leases(&BYTES, 1, End::Acknowledged, false, plan)
+        leases(&BYTES, 1, Block, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::try_lease, ack", "some there", |plan| {
+        leases(&BYTES, 1, Try, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::lease_timeout, ack", "some there", |plan| {
+        leases(&BYTES, 1, Timeout, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::lease_many, ack", "some there", |plan| {
+        leases(&BYTES, 2, Block, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::try_lease_many, ack", "some there", |plan| {
+        leases(&BYTES, 2, Try, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::lease_many_timeout, ack", "some there", |plan| {
+        leases(&BYTES, 2, Timeout, End::Acknowledged, false, plan)
+    }),
+    row("ByteLeaseReceiver::lease, ack", "another waits for the last", |plan| {
+        leases(&BYTES, 1, Block, End::Acknowledged, true, plan)
+    }),
+    row("ByteLeaseReceiver::lease, drop", "some there", |plan| {
+        leases(&BYTES, 1, Block, End::GivenBack, false, plan)
     }),
     row("ByteLeaseReceiver::lease, drop", "another waits for the last", |plan| {
-        leases(&BYTES, 1, End::GivenBack, true, plan)
+        leases(&BYTES, 1, Block, End::GivenBack, true, plan)
+    }),
+    row("ByteLeaseReceiver::lease_many, drop", "some there", |plan| {
+        leases(&BYTES, 2, Block, End::GivenBack, false, plan)
     }),
     row("ByteLeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
         redelivery(&BYTES, plan)
     }),
+    row("ByteLeaseReceiver::lease", "empty, woken", |plan| woken(&BYTES, 1, Block, plan)),
+    row("ByteLeaseReceiver::lease_timeout", "empty, woken", |plan| woken(&BYTES, 1, Timeout, plan)),
+    row("ByteLeaseReceiver::lease_many", "empty, woken", |plan| woken(&BYTES, 2, Block, plan)),
+    row("ByteLeaseReceiver::lease_many_timeout", "empty, woken", |plan| {
+        woken(&BYTES, 2, Timeout, plan)
+    }),
+    row("ValueLeaseReceiver::lease, ack", "some there", |plan| {
+        leases(&VALUES, 1, Block, End::Acknowledged, false, plan)
+    }),
+    row("ValueLeaseReceiver::try_lease, ack", "some there", |plan| {
+        leases(&VALUES, 1, Try, End::Acknowledged, false, plan)
+    }),
+    row("ValueLeaseReceiver::lease_timeout, ack", "some there", |plan| {
+        leases(&VALUES, 1, Timeout, End::Acknowledged, false, plan)
+    }),
+    row("ValueLeaseReceiver::lease_many, ack", "some there", |plan| {
+        leases(&VALUES, 2, Block, End::Acknowledged, false, plan)
+    }),
+    row("ValueLeaseReceiver::try_lease_many, ack", "some there", |plan| {
+        leases(&VALUES, 2, Try, End::Acknowledged, false, plan)
+    }),
+    row("ValueLeaseReceiver::lease_many_timeout, ack", "some there", |plan| {
+        leases(&VALUES, 2, Timeout, End::Acknowledged, false, plan)
+    }),
+    row("ValueLeaseReceiver::lease, ack", "another waits for the last", |plan| {
+        leases(&VALUES, 1, Block, End::Acknowledged, true, plan)
+    }),
+    row("ValueLeaseReceiver::lease, drop", "some there", |plan| {
+        leases(&VALUES, 1, Block, End::GivenBack, false, plan)
+    }),
+    row("ValueLeaseReceiver::lease, drop", "another waits for the last", |plan| {
+        leases(&VALUES, 1, Block, End::GivenBack, true, plan)
+    }),
+    row("ValueLeaseReceiver::lease_many, drop", "some there", |plan| {
+        leases(&VALUES, 2, Block, End::GivenBack, false, plan)
+    }),
+    row("ValueLeaseReceiver::lease", "redelivery, next lessee killed too", |plan| {
+        redelivery(&VALUES, plan)
+    }),
+    row("ValueLeaseReceiver::lease", "empty, woken", |plan| woken(&VALUES, 1, Block, plan)),
+    row("ValueLeaseReceiver::lease_timeout", "empty, woken", |plan| {
+        woken(&VALUES, 1, Timeout, plan)
+    }),
+    row("ValueLeaseReceiver::lease_many", "empty, woken", |plan| woken(&VALUES, 2, Block, plan)),
+    row("ValueLeaseReceiver::lease_many_timeout", "empty, woken", |plan| {
+        woken(&VALUES, 2, Timeout, plan)
+    }),
     row("LeaseReceiver::lease, drop", "the last time, poisons it", |plan| {
-        leases(&POISONING, 1, End::GivenBack, false, plan)
+        leases(&POISONING, 1, Block, End::GivenBack, false, plan)
     }),
     row("Sender::join", "hears of a death before a receiver does", hears_first),
     row("LeaseReceiver::take_poisoned, ack", "some there", |plan| {
-        leases(&POISONED, 1, End::Acknowledged, false, plan)
+        leases(&POISONED, 1, Try, End::Acknowledged, false, plan)
     }),
     row("LeaseReceiver::take_poisoned, drop", "some there", |plan| {
-        leases(&POISONED, 1, End::GivenBack, false, plan)
+        leases(&POISONED, 1, Try, End::GivenBack, false, plan)
     }),
 ];
 
@@ -178,16 +171,19 @@ impl<Q> Leases<Q> {
     /// What is done for the first time is done, on another queue.
     fn warm_up(&self, most: usize) {
         let warm = self.scene(&[1]);
-        (self.lease)(&warm.queue, most, End::GivenBack, &|_| ());
-        // What was given back may be poisoned.
-        (self.send)(&warm.queue, 3);
-        (self.lease)(&warm.queue, most, End::Acknowledged, &|_| ());
-        (self.send)(&warm.queue, 2);
+        for verb in [Timeout, Try, Block] {
+            (self.lease)(&warm.queue, most, verb, End::GivenBack, &|_| ());
+            // What was given back may be poisoned.
+            (self.send)(&warm.queue, 3);
+            (self.lease)(&warm.queue, most, verb, End::Acknowledged, &|_| ());
+            (self.send)(&warm.queue, 2);
+        }
         (self.drain)(&warm.queue, &|_| ());
     }
 
     fn finish_one(&self, scene: &Scene<Q>) {
-        (self.lease)(&scene.queue, 1, End::Acknowledged, &|number| scene.stage.note(DONE + number));
+        let note = |number| scene.stage.note(DONE + number);
+        (self.lease)(&scene.queue, 1, Timeout, End::Acknowledged, &note);
     }
 
     /// After the kills: those who wait get something, a fresh process drains the queue, and all is counted.
@@ -218,7 +214,14 @@ impl<Q> Leases<Q> {
 
 /// The victim leases what is there, and acknowledges it or gives it back. Another one waits for the last
 /// message, if wanted, when the victim has it.
-fn leases<Q>(queue: &Leases<Q>, most: usize, end: End, waits: bool, plan: &Plan) -> Seen {
+fn leases<Q>(
+    queue: &Leases<Q>,
+    most: usize,
+    verb: Verb,
+    end: End,
+    waits: bool,
+    plan: &Plan,
+) -> Seen {
     let sent = if waits { &FIRST[..1] } else { &FIRST };
     let setup = || {
         let scene = queue.scene(sent);
@@ -235,7 +238,7 @@ fn leases<Q>(queue: &Leases<Q>, most: usize, end: End, waits: bool, plan: &Plan)
         if !waits {
             explore_from_here();
         }
-        (queue.lease)(&scene.queue, most, end, &|number| {
+        (queue.lease)(&scene.queue, most, verb, end, &|number| {
             scene.stage.note(GIVEN[0] + number);
             if waits {
                 scene.stage.give(Cue::VictimIsThere);
@@ -257,7 +260,7 @@ fn redelivery<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
             queue.warm_up(1);
             explore_from_here();
             let has = |number| scene.stage.note(given + number);
-            (queue.lease)(&scene.queue, 1, End::Acknowledged, &has);
+            (queue.lease)(&scene.queue, 1, Block, End::Acknowledged, &has);
         }
     };
     let check = |scene: Scene<Q>, points: [KillPoint; 2]| {
@@ -270,7 +273,7 @@ fn redelivery<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
 }
 
 /// The victim sleeps in an empty queue, another one behind it, and two messages come.
-fn woken<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
+fn woken<Q>(queue: &Leases<Q>, most: usize, verb: Verb, plan: &Plan) -> Seen {
     let mut limits = plan.limits();
     limits.on_sleep = Some(Box::new(|scene: &Scene<Q>| {
         scene.stage.start_sleeper(|| queue.finish_one(scene));
@@ -278,10 +281,10 @@ fn woken<Q>(queue: &Leases<Q>, plan: &Plan) -> Seen {
         FIRST.iter().for_each(|number| (queue.send)(&scene.queue, *number));
     }));
     let victim = |scene: &Scene<Q>| {
-        queue.warm_up(1);
+        queue.warm_up(most);
         explore_from_here();
         let has = |number| scene.stage.note(GIVEN[0] + number);
-        (queue.lease)(&scene.queue, 1, End::Acknowledged, &has);
+        (queue.lease)(&scene.queue, most, verb, End::Acknowledged, &has);
     };
     let check = |scene: Scene<Q>, point: KillPoint| {
         let sent: &[u64] = if scene.stage.was_given(Cue::Mattered) { &FIRST } else { &[] };

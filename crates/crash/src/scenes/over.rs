@@ -7,8 +7,9 @@ use crate::row::{Plan, Row, Seen, row};
 use crate::scenes::Verb;
 use crate::stage::{Cue, Stage};
 use shm_queue::{
-    BlockReceiver, BlockSender, Blocks, ByteReceiver, ByteSender, JoinTimeoutError, Receiver,
-    RecvError, RecvTimeoutError, SendTimeoutError, Sender, bounded, bounded_blocks, bounded_bytes,
+    BlockReceiver, BlockSender, Blocks, ByteReceiver, ByteSender, JoinTimeoutError, Lease,
+    LeaseReceiver, Receiver, RecvError, RecvTimeoutError, SendTimeoutError, Sender, ValueReceiver,
+    ValueSender, bounded, bounded_blocks, bounded_bytes, bounded_leased, bounded_values,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -60,6 +61,75 @@ const EMPTY_BYTES: Gate<(ByteSender, ByteReceiver)> = Gate {
     pass: |(_, receiver), _| demand!(receiver.recv().is_err(), Corrupt, "a message"),
 };
 
+const FULL_OF_BYTES: Gate<(ByteSender, ByteReceiver)> = Gate {
+    make: || {
+        let ends = bounded_bytes(1, 100).unwrap();
+        ends.0.send(b"7").unwrap();
+        ends
+    },
+    open: |(_, receiver)| _ = receiver.close(),
+    is_open: |(_, receiver)| receiver.is_closed(),
+    pass: |(sender, _), _| demand!(sender.send(b"8").is_err(), Corrupt, "there was no room"),
+};
+
+const EMPTY_VALUES: Gate<(ValueSender<u64>, ValueReceiver<u64>)> = Gate {
+    make: || bounded_values(2, 100).unwrap(),
+    open: |(sender, _)| _ = sender.close(),
+    is_open: |(sender, _)| sender.is_closed(),
+    pass: |(_, receiver), _| demand!(receiver.recv().is_err(), Corrupt, "a message"),
+};
+
+const FULL_OF_VALUES: Gate<(ValueSender<u64>, ValueReceiver<u64>)> = Gate {
+    make: || {
+        let ends = bounded_values(1, 100).unwrap();
+        ends.0.send(7).unwrap();
+        ends
+    },
+    open: |(_, receiver)| _ = receiver.close(),
+    is_open: |(_, receiver)| receiver.is_closed(),
+    pass: |(sender, _), _| demand!(sender.send(8).is_err(), Corrupt, "there was no room"),
+};
+
+const EMPTY_BLOCKS: Gate<(BlockSender, BlockReceiver)> = Gate {
+    make: || bounded_blocks(2, Blocks::new(1, 64)).unwrap(),
+    open: |(sender, _)| _ = sender.close(),
+    is_open: |(sender, _)| sender.is_closed(),
+    pass: |(_, receiver), _| demand!(receiver.recv().is_err(), Corrupt, "a message"),
+};
+
+type Leased = (Sender<u64>, LeaseReceiver<u64>);
+
+const NOTHING_TO_LEASE: Gate<Leased> = Gate {
+    make: || bounded_leased(2, 2).unwrap(),
+    open: |(sender, _)| _ = sender.close(),
+    is_open: |(sender, _)| sender.is_closed(),
+    pass: |(_, receiver), _| demand!(receiver.lease().is_err(), Corrupt, "a message"),
+};
+
+const FULL_OF_LEASES: Gate<Leased> = Gate {
+    make: || {
+        let ends = bounded_leased(1, 2).unwrap();
+        ends.0.send(7).unwrap();
+        ends
+    },
+    open: |(_, receiver)| _ = receiver.close(),
+    is_open: |(_, receiver)| receiver.is_closed(),
+    pass: |(sender, _), _| demand!(sender.send(8).is_err(), Corrupt, "there was no room"),
+};
+
+/// Opened by acknowledging the only message.
+const UNACKNOWLEDGED: Gate<Leased> = Gate {
+    make: || {
+        let ends = bounded_leased(2, 2).unwrap();
+        ends.0.send(7).unwrap();
+        ends
+    },
+    // There is none when that was done before.
+    open: |(_, receiver)| _ = receiver.try_lease().map(Lease::ack),
+    is_open: |(sender, _)| sender.unfinished() == 0,
+    pass: |(sender, _), _| sender.join().unwrap(),
+};
+
 /// All blocks are taken.
 const FULL_OF_BLOCKS: Gate<(BlockSender, BlockReceiver)> = Gate {
     make: || {
@@ -107,6 +177,25 @@ pub(crate) const ROWS: &[Row] = &[
     row("BlockReceiver::close", "all blocks taken, two senders asleep", |plan| {
         opens(&FULL_OF_BLOCKS, false, 2, plan)
     }),
+    row("ByteReceiver::close", "full, two senders asleep", |plan| {
+        opens(&FULL_OF_BYTES, false, 2, plan)
+    }),
+    row("ValueSender::close", "two receivers asleep", |plan| opens(&EMPTY_VALUES, false, 2, plan)),
+    row("ValueReceiver::close", "full, two senders asleep", |plan| {
+        opens(&FULL_OF_VALUES, false, 2, plan)
+    }),
+    row("BlockSender::close", "two receivers asleep", |plan| opens(&EMPTY_BLOCKS, false, 2, plan)),
+    row("Sender::close", "two lessees asleep", |plan| opens(&NOTHING_TO_LEASE, false, 2, plan)),
+    row("LeaseReceiver::close", "full, two senders asleep", |plan| {
+        opens(&FULL_OF_LEASES, false, 2, plan)
+    }),
+    row("LeaseReceiver::close", "full, sender asleep, another closes", |plan| {
+        opens(&FULL_OF_LEASES, true, 1, plan)
+    }),
+    row("LeaseReceiver::lease", "told of the close, another asleep", |plan| {
+        passes(&NOTHING_TO_LEASE, Verb::Block, plan)
+    }),
+    row("Lease::ack", "the last, two join", |plan| opens(&UNACKNOWLEDGED, false, 2, plan)),
     row("Receiver::task_done", "the last, two join", |plan| opens(&UNFINISHED, false, 2, plan)),
     row("Sender::join", "woken, another asleep", |plan| passes(&UNFINISHED, Verb::Block, plan)),
     row("Sender::join_timeout", "woken, another asleep", |plan| {
@@ -118,6 +207,27 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("ByteSender::drop", "the last, two receivers asleep", |plan| {
         leaves(&LAST_BYTE_SENDER, plan)
+    }),
+    row("ByteReceiver::drop", "the last, full, two senders asleep", |plan| {
+        leaves(&LAST_BYTE_RECEIVER, plan)
+    }),
+    row("ValueSender::drop", "the last, two receivers asleep", |plan| {
+        leaves(&LAST_VALUE_SENDER, plan)
+    }),
+    row("ValueReceiver::drop", "the last, full, two senders asleep", |plan| {
+        leaves(&LAST_VALUE_RECEIVER, plan)
+    }),
+    row("BlockSender::drop", "the last, two receivers asleep", |plan| {
+        leaves(&LAST_BLOCK_SENDER, plan)
+    }),
+    row("BlockReceiver::drop", "the last, all blocks taken, two senders asleep", |plan| {
+        leaves(&LAST_BLOCK_RECEIVER, plan)
+    }),
+    row("LeaseReceiver::drop", "the last, full, two senders asleep", |plan| {
+        leaves(&LAST_LESSEE, plan)
+    }),
+    row("Sender::drop", "the last, two lessees asleep", |plan| {
+        leaves(&LAST_SENDER_OF_LEASES, plan)
     }),
 ];
 
@@ -150,6 +260,64 @@ const LAST_BYTE_SENDER: Side<ByteSender, ByteReceiver> = Side {
     make: |path| ByteReceiver::create(path, 1, 100).unwrap(),
     open: |path| ByteSender::open(path).unwrap(),
     wait: |receiver| receiver.recv().is_err(),
+};
+
+const LAST_BYTE_RECEIVER: Side<ByteReceiver, ByteSender> = Side {
+    make: |path| {
+        let sender = ByteSender::create(path, 1, 100).unwrap();
+        sender.send(b"7").unwrap();
+        sender
+    },
+    open: |path| ByteReceiver::open(path).unwrap(),
+    wait: |sender| sender.send(b"8").is_err(),
+};
+
+const LAST_VALUE_SENDER: Side<ValueSender<u64>, ValueReceiver<u64>> = Side {
+    make: |path| ValueReceiver::create(path, 1, 100).unwrap(),
+    open: |path| ValueSender::open(path).unwrap(),
+    wait: |receiver| receiver.recv().is_err(),
+};
+
+const LAST_VALUE_RECEIVER: Side<ValueReceiver<u64>, ValueSender<u64>> = Side {
+    make: |path| {
+        let sender = ValueSender::create(path, 1, 100).unwrap();
+        sender.send(7).unwrap();
+        sender
+    },
+    open: |path| ValueReceiver::open(path).unwrap(),
+    wait: |sender| sender.send(8).is_err(),
+};
+
+const LAST_BLOCK_SENDER: Side<BlockSender, BlockReceiver> = Side {
+    make: |path| BlockReceiver::create(path, 2, Blocks::new(1, 64)).unwrap(),
+    open: |path| BlockSender::open(path).unwrap(),
+    wait: |receiver| receiver.recv().is_err(),
+};
+
+const LAST_BLOCK_RECEIVER: Side<BlockReceiver, BlockSender> = Side {
+    make: |path| {
+        let sender = BlockSender::create(path, 2, Blocks::new(1, 64)).unwrap();
+        sender.send(b"7").unwrap();
+        sender
+    },
+    open: |path| BlockReceiver::open(path).unwrap(),
+    wait: |sender| sender.send(b"8").is_err(),
+};
+
+const LAST_LESSEE: Side<LeaseReceiver<u64>, Sender<u64>> = Side {
+    make: |path| {
+        let sender = Sender::create_leased(path, 1, 2).unwrap();
+        sender.send(7).unwrap();
+        sender
+    },
+    open: |path| LeaseReceiver::open(path).unwrap(),
+    wait: |sender| sender.send(8).is_err(),
+};
+
+const LAST_SENDER_OF_LEASES: Side<Sender<u64>, LeaseReceiver<u64>> = Side {
+    make: |path| LeaseReceiver::create(path, 1, 2).unwrap(),
+    open: |path| Sender::open(path).unwrap(),
+    wait: |receiver| receiver.lease().is_err(),
 };
 
 struct Scene<Other> {
