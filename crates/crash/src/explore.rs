@@ -17,6 +17,7 @@ pub(crate) use job::{RowArguments, run_row};
 
 /// What the command takes.
 #[derive(Args, Debug)]
+#[command(after_help = table::MISSED)]
 pub(crate) struct Arguments {
     /// Only rows with one of these in their name
     names: Vec<String>,

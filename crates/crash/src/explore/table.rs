@@ -5,6 +5,10 @@ use crate::row::{Plan, Row, Seen};
 use comfy_table::{CellAlignment, Table, presets};
 use std::time::Duration;
 
+/// What the column of that name tells, which is no verdict.
+pub(super) const MISSED: &str = "missed: addresses that a victim passed and at which none was killed: all between two \
+    kills with a larger stride than 1; with 1, because the next victim went another way, e.g. in malloc";
+
 /// One line as soon as a row is done; all that is known when it is not as it must be.
 pub(crate) fn progress(row: &Row, verdict: &Verdict) {
     let Verdict { result, seconds, noise } = verdict;
@@ -69,6 +73,9 @@ pub(crate) fn print(rows: &[(usize, &Row)], plans: &[Plan], verdicts: &[Verdict]
         rows.len(),
         took.as_secs_f64()
     );
+    if missed > 0 {
+        println!("{MISSED}");
+    }
 }
 
 /// What lies between two kills of a row, or of each of its pairs.
