@@ -5,6 +5,7 @@ mod inside;
 mod leased;
 mod messages;
 mod shared;
+mod signals;
 mod weather;
 
 use crate::Failure;
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// How long the storm lasts
     #[arg(long, default_value_t = 30.0)]
     seconds: f64,
+    /// After how long a pause, in seconds, in which nothing got done in a station, it has failed
+    #[arg(long, default_value_t = 5.0)]
+    longest_pause: f64,
     /// Names the stations and does nothing
     #[arg(long)]
     list: bool,
@@ -88,7 +92,14 @@ struct Total {
 /// Lets the storm rage over each kind in turn, and prints what came of it.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let words = &arguments.names;
-    let kinds = [messages::KINDS, counters::KINDS, inside::KINDS, shared::KINDS, leased::KINDS];
+    let kinds = [
+        messages::KINDS,
+        counters::KINDS,
+        inside::KINDS,
+        signals::KINDS,
+        shared::KINDS,
+        leased::KINDS,
+    ];
     let is_meant = |kind: &&Kind| {
         words.is_empty() || words.iter().any(|word| kind.name.contains(word.as_str()))
     };
@@ -113,6 +124,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 break;
             }
             round(kind, left.min(ROUND), total);
+            let pause = total.weather.longest_pause.as_secs_f64();
+            if total.fault.is_none() && pause > arguments.longest_pause {
+                total.fault = Some((Fault::Hangs, format!("nothing got done for {pause:.1} s")));
+            }
         }
         let Total { account, weather, fault } = total;
         eprintln!(

@@ -1,15 +1,85 @@
-//! Semaphores in the storm: what was released less what was acquired is what is there.
+//! Semaphores in the storm, and one made of a condition variable: what was released less what was acquired is what is there.
 
 use super::weather::Station;
 use super::{Account, Kind};
+use proc_lock::{Condvar, Mutex};
 use proc_semaphore::Semaphore;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use testkit::SharedPage;
 
 pub(crate) const KINDS: &[Kind] = &[
-    Kind { name: "semaphore", share: 2, open: || Box::new(Turnover::new(1)) },
-    Kind { name: "semaphore, three at once", share: 1, open: || Box::new(Turnover::new(3)) },
+    Kind { name: "semaphore", share: 2, open: || Box::new(Turnover::<Semaphore>::new(1)) },
+    Kind {
+        name: "semaphore, three at once",
+        share: 1,
+        open: || Box::new(Turnover::<Semaphore>::new(3)),
+    },
+    Kind { name: "condition variable", share: 1, open: || Box::new(Turnover::<Store>::new(1)) },
 ];
+
+/// Permits, none at first.
+trait Permits {
+    fn new() -> Self;
+    fn acquire(&self, many: u32);
+    fn release(&self, many: u32);
+    fn value(&self) -> u32;
+}
+
+impl Permits for Semaphore {
+    fn new() -> Self {
+        Semaphore::new(0).unwrap()
+    }
+
+    fn acquire(&self, many: u32) {
+        match many {
+            1 => self.acquire(),
+            many => self.acquire_many(many).unwrap(),
+        }
+    }
+
+    fn release(&self, many: u32) {
+        match many {
+            1 => self.release().unwrap(),
+            many => self.release_many(many).unwrap(),
+        }
+    }
+
+    fn value(&self) -> u32 {
+        self.value()
+    }
+}
+
+/// A number, and how those are told who wait for it to grow.
+struct Store(Mutex<u32>, Condvar);
+
+impl Permits for Store {
+    fn new() -> Self {
+        Self(Mutex::new(0).unwrap(), Condvar::new().unwrap())
+    }
+
+    fn acquire(&self, many: u32) {
+        let mut number = self.0.lock_or_recover(|_| ());
+        loop {
+            match self.1.wait_while(number, |number| *number < many) {
+                Ok(mut enough) => return *enough -= many,
+                // The number is whole at any time: there is nothing to repair.
+                Err(told) => {
+                    number = told.into_inner();
+                    number.mark_consistent();
+                }
+            }
+        }
+    }
+
+    fn release(&self, many: u32) {
+        *self.0.lock_or_recover(|_| ()) += many;
+        self.1.notify_one();
+    }
+
+    fn value(&self) -> u32 {
+        *self.0.lock_or_recover(|_| ())
+    }
+}
 
 const RELEASERS: usize = 2;
 const ACQUIRERS: usize = 2;
@@ -21,16 +91,16 @@ const STOPPED: usize = 0;
 const COUNT: usize = 16;
 
 /// Some release permits, others acquire them.
-struct Turnover {
-    semaphore: Semaphore,
+struct Turnover<P> {
+    permits: P,
     at_once: u32,
     words: SharedPage,
 }
 
-impl Turnover {
+impl<P: Permits> Turnover<P> {
     fn new(at_once: u32) -> Self {
         let words = SharedPage::new(COUNT + 16 * (RELEASERS + ACQUIRERS));
-        Self { semaphore: Semaphore::new(0).unwrap(), at_once, words }
+        Self { permits: P::new(), at_once, words }
     }
 
     fn count(&self, member: usize) -> u64 {
@@ -42,7 +112,7 @@ impl Turnover {
     }
 }
 
-impl Station for Turnover {
+impl<P: Permits> Station for Turnover<P> {
     fn crew(&self) -> usize {
         RELEASERS + ACQUIRERS
     }
@@ -50,18 +120,12 @@ impl Station for Turnover {
     fn work(&self, member: usize) {
         while !self.is_stopped() {
             if member >= RELEASERS {
-                match self.at_once {
-                    1 => self.semaphore.acquire(),
-                    many => self.semaphore.acquire_many(many).unwrap(),
-                }
-            } else if self.semaphore.value() > AHEAD {
+                self.permits.acquire(self.at_once);
+            } else if self.permits.value() > AHEAD {
                 std::thread::yield_now();
                 continue;
             } else {
-                match self.at_once {
-                    1 => self.semaphore.release().unwrap(),
-                    many => self.semaphore.release_many(many).unwrap(),
-                }
+                self.permits.release(self.at_once);
             }
             self.words[COUNT + 16 * member].fetch_add(1, SeqCst);
         }
@@ -75,8 +139,8 @@ impl Station for Turnover {
         self.words[STOPPED].store(1, SeqCst);
         // Who waits for permits that nobody releases any more gets them from here, and they are counted.
         let released = !at_work[..RELEASERS].contains(&true);
-        if released && self.semaphore.value() < self.at_once {
-            self.semaphore.release_many(self.at_once).unwrap();
+        if released && self.permits.value() < self.at_once {
+            self.permits.release(self.at_once);
             self.words[COUNT].fetch_add(1, SeqCst);
         }
     }
@@ -86,8 +150,8 @@ impl Station for Turnover {
             members.map(|member| self.count(member)).sum()
         };
         let (released, acquired) = (sum(0..RELEASERS), sum(RELEASERS..self.crew()));
-        let left = u64::from(self.semaphore.value()) / u64::from(self.at_once);
-        let torn = u64::from(self.semaphore.value()) % u64::from(self.at_once);
+        let left = u64::from(self.permits.value()) / u64::from(self.at_once);
+        let torn = u64::from(self.permits.value()) % u64::from(self.at_once);
         // Each who was killed may have done one more than it could count.
         let more_released: u64 = kills[..RELEASERS].iter().sum();
         let more_acquired: u64 = kills[RELEASERS..].iter().sum();

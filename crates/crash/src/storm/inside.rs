@@ -2,7 +2,7 @@
 
 use super::weather::Station;
 use super::{Account, Kind};
-use proc_lock::{Mutex, RwLock};
+use proc_lock::{Mutex, ReentrantMutex, RwLock, Shared, SharedSlice};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use testkit::SharedPage;
 
@@ -12,6 +12,21 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "read-write lock",
         share: 2,
         open: || Box::new(Changers::new(RwLock::new([0; 2]).unwrap())),
+    },
+    Kind {
+        name: "reentrant mutex",
+        share: 1,
+        open: || Box::new(Changers::new(ReentrantMutex::new([0; 2]).unwrap())),
+    },
+    Kind {
+        name: "shared value",
+        share: 1,
+        open: || Box::new(Changers::new(Shared::new([0; 2]).unwrap())),
+    },
+    Kind {
+        name: "shared slice",
+        share: 1,
+        open: || Box::new(Changers::new(SharedSlice::new(&[0; 2]).unwrap())),
     },
 ];
 
@@ -48,6 +63,45 @@ impl Lock for RwLock<[u64; 2]> {
         let before = *both;
         std::hint::black_box(&both);
         Some(before[0] == before[1] && *both == before)
+    }
+}
+
+impl Lock for ReentrantMutex<[u64; 2]> {
+    /// Locks twice, and puts the halves there one after the other.
+    fn change<R>(&self, f: impl FnOnce(&mut [u64; 2]) -> R) -> R {
+        let cell = self.lock_or_recover(|cell| cell.set([cell.get()[0]; 2]));
+        let again = self.lock().unwrap();
+        let mut both = cell.get();
+        let result = f(&mut both);
+        again.set([both[0], cell.get()[1]]);
+        cell.set(both);
+        result
+    }
+
+    fn look(&self) -> Option<bool> {
+        None
+    }
+}
+
+impl Lock for Shared<[u64; 2]> {
+    fn change<R>(&self, f: impl FnOnce(&mut [u64; 2]) -> R) -> R {
+        self.update(f)
+    }
+
+    fn look(&self) -> Option<bool> {
+        let both = self.get();
+        Some(both[0] == both[1])
+    }
+}
+
+impl Lock for SharedSlice<u64> {
+    fn change<R>(&self, f: impl FnOnce(&mut [u64; 2]) -> R) -> R {
+        let mut both = self.lock_or_recover(|both| both[1] = both[0]);
+        f((&mut *both).try_into().unwrap())
+    }
+
+    fn look(&self) -> Option<bool> {
+        None
     }
 }
 

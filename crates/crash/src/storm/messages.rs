@@ -5,7 +5,7 @@ mod faces;
 
 use super::weather::Station;
 use super::{Account, Kind};
-use faces::{Bytes, Face, Numbers, Single};
+use faces::{Bytes, Face, InBlocks, Numbers, Pipe, Single, Values};
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use testkit::SharedPage;
@@ -14,6 +14,9 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind { name: "queue, batches of 128", share: 10, open: || Box::new(Line::<Numbers>::new()) },
     Kind { name: "queue, one by one", share: 3, open: || Box::new(Line::<Single>::new()) },
     Kind { name: "byte queue", share: 2, open: || Box::new(Line::<Bytes>::new()) },
+    Kind { name: "queue of values", share: 1, open: || Box::new(Line::<Values>::new()) },
+    Kind { name: "blocks", share: 1, open: || Box::new(Line::<InBlocks>::new()) },
+    Kind { name: "pipe", share: 2, open: || Box::new(Line::<Pipe>::new()) },
 ];
 
 const PRODUCERS: usize = 2;
