@@ -8,7 +8,10 @@
 use crate::Failure;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use shm_queue::{ByteReceiver, ByteSender, Receiver, Sender, ValueReceiver, ValueSender};
+use shm_queue::{
+    BlockReceiver, BlockSender, Blocks, ByteLeaseReceiver, ByteReceiver, ByteSender, LeaseReceiver,
+    Receiver, Sender, ValueReceiver, ValueSender,
+};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -43,6 +46,9 @@ const TARGETS: &[Target] = &[
     Target { name: "queue of items", make: items },
     Target { name: "queue of bytes", make: bytes },
     Target { name: "queue of values", make: values },
+    Target { name: "blocks", make: blocks },
+    Target { name: "leases of items", make: leases },
+    Target { name: "leases of bytes", make: byte_leases },
 ];
 
 /// How many messages there are room for.
@@ -98,6 +104,61 @@ fn values(path: &Path) -> Box<dyn FnMut()> {
         for _ in 0..MESSAGES + 1 {
             let _ = rx.try_recv();
         }
+    })
+}
+
+/// The free blocks are a list of the slab's own, and a message is a block's number, its length and its place.
+fn blocks(path: &Path) -> Box<dyn FnMut()> {
+    const LEN: usize = 64;
+    let tx = BlockSender::create(path, MESSAGES, Blocks::new(3, LEN).and(2, 4 * LEN)).unwrap();
+    let rx = BlockReceiver::open(path).unwrap();
+    [1, LEN, 3 * LEN].iter().for_each(|len| tx.send(&vec![7; *len]).unwrap());
+    Box::new(move || {
+        let most = tx.max_len();
+        assert!(rx.len() <= MESSAGES);
+        if let Ok(mut block) = tx.try_reserve(LEN) {
+            block.write_at(0, &[9; LEN]);
+            let _ = block.try_commit();
+        }
+        drop(tx.try_reserve(2 * LEN));
+        let all = (0..MOST).map_while(|_| rx.try_recv().ok());
+        let count = all.inspect(|block| assert!(block.to_vec().len() <= most)).count();
+        assert!(count < MOST, "no end of it");
+    })
+}
+
+/// Some lie in the queue, and one was given back.
+fn leases(path: &Path) -> Box<dyn FnMut()> {
+    let tx = Sender::<[u32; 5]>::create_leased(path, MESSAGES, MESSAGES).unwrap();
+    let rx = LeaseReceiver::<[u32; 5]>::open(path).unwrap();
+    (0..3).for_each(|i| tx.send([i; 5]).unwrap());
+    drop(rx.try_lease());
+    Box::new(move || {
+        let _ = tx.try_send([9; 5]);
+        assert!(rx.len() <= MESSAGES);
+        drop(rx.try_lease());
+        drop(rx.try_lease_many(2));
+        let _ = rx.take_poisoned().map(|lease| lease.map(|lease| lease.ack()));
+        let acknowledged = |_: &usize| rx.try_lease().map(|lease| lease.ack()).is_ok();
+        assert!((0..MOST).take_while(acknowledged).count() < MOST, "no end of it");
+        let _ = tx.join_timeout(Duration::ZERO);
+    })
+}
+
+fn byte_leases(path: &Path) -> Box<dyn FnMut()> {
+    const ARENA: usize = 256;
+    let tx = ByteSender::create_leased(path, MESSAGES, ARENA, MESSAGES).unwrap();
+    let rx = ByteLeaseReceiver::open(path).unwrap();
+    [1, 60, 130].iter().for_each(|len| tx.send(&vec![7; *len]).unwrap());
+    drop(rx.try_lease());
+    Box::new(move || {
+        let _ = tx.try_send(&[9; 40]);
+        drop(rx.try_lease_many(2));
+        let _ = rx.take_poisoned().map(|lease| lease.map(|lease| lease.ack()));
+        let acknowledged = |_: usize| rx.try_lease().map(|lease| lease.ack()).ok();
+        let all = (0..MOST).map_while(acknowledged);
+        let count = all.inspect(|message| assert!(message.len() <= ARENA)).count();
+        assert!(count < MOST, "no end of it");
     })
 }
 
