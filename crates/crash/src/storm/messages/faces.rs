@@ -181,7 +181,7 @@ impl Face for Pipe {
 /// The same number for all pieces of a long message.
 fn number_of_any(bytes: &[u8]) -> u64 {
     let first = number(&bytes[..bytes.len() / LONGER]);
-    if !first.is_multiple_of(FEW) || bytes.len() % LONGER != 0 {
+    if !first.is_multiple_of(FEW) || !bytes.len().is_multiple_of(LONGER) {
         return number(bytes);
     }
     let mut pieces = bytes.chunks(bytes.len() / LONGER);
