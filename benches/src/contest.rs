@@ -1,5 +1,6 @@
 //! A row: several do the same work in turns, again and again.
 
+use crate::distance::{is_near, of_one_state};
 use crate::place::Place;
 use crate::record::{Axis, Entry, Kind, Row, Unit};
 use crate::stats::Spread;
@@ -38,7 +39,6 @@ impl<'a> Contest<'a> {
             unit: Unit::Nanos,
             place: place.words().to_owned(),
             distance: None,
-            near: true,
             entries: Vec::new(),
         };
         Self { suite, row, place, setups: Vec::new(), most: u64::MAX }
@@ -132,9 +132,10 @@ impl<'a> Contest<'a> {
     fn take_turns(&mut self, runners: &mut [Runner]) -> Vec<Option<(f64, f64)>> {
         let (turns, most) = self.suite.turns();
         let mut states = Vec::new();
-        let mut near = 0;
-        let mut before = self.suite.probe();
-        while states.len() < most && near < turns {
+        let crosses = self.row.crosses_cores();
+        let probe = |suite: &Suite| if crosses { suite.probe() } else { None };
+        let mut before = probe(self.suite);
+        while states.len() < most && self.near(&states) < turns {
             for runner in &mut *runners {
                 if self.row.entries[runner.at].skipped.is_some() {
                     continue;
@@ -144,30 +145,36 @@ impl<'a> Contest<'a> {
                     Err(why) => self.row.entries[runner.at].skipped = Some(why),
                 }
             }
-            let after = self.suite.probe();
-            let state = before.zip(after);
-            near += usize::from(state.is_none_or(|state| self.suite.is_near(state)));
-            states.push(state);
+            let after = probe(self.suite);
+            states.push(before.zip(after));
             before = after;
         }
         states
     }
 
-    /// Chooses the turns that count: the near ones if there are enough, or else all.
+    /// Returns how many turns of one state there are that is near, or of which nothing is known.
+    fn near(&self, states: &[Option<(f64, f64)>]) -> usize {
+        let counts = of_one_state(states, self.enough());
+        let near = |(state, counts): &(&Option<(f64, f64)>, bool)| {
+            *counts && state.is_none_or(|(before, after)| is_near(before.max(after)))
+        };
+        states.iter().zip(counts).filter(near).count()
+    }
+
+    /// How many turns of a near state are better than more of a far one.
+    fn enough(&self) -> usize {
+        self.suite.turns().0.div_ceil(3)
+    }
+
+    /// Chooses the turns that count, and notes how far apart the cores were in them.
     fn choose(&mut self, states: &[Option<(f64, f64)>]) -> Vec<bool> {
-        let near: Vec<bool> = states
-            .iter()
-            .map(|state| state.is_none_or(|state| self.suite.is_near(state)))
-            .collect();
-        let enough = near.iter().filter(|near| **near).count() * 3 >= self.suite.turns().0;
-        let counts = if enough { near } else { vec![true; states.len()] };
+        let counts = of_one_state(states, self.enough());
         let distances: Vec<f64> = states
             .iter()
             .zip(&counts)
             .filter(|(_, counts)| **counts)
             .filter_map(|(state, _)| state.map(|(before, after)| f64::midpoint(before, after)))
             .collect();
-        self.row.near = enough;
         self.row.distance = Spread::of(&distances).map(|spread| spread.median);
         counts
     }
@@ -249,8 +256,8 @@ mod tests {
         let text = std::fs::read_to_string(file.path()).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         let rows = lines.filter_map(|line| match line {
-            Line::Machine(_) => None,
             Line::Row(row) => Some(row),
+            Line::Machine(_) | Line::End(_) => None,
         });
         (rows.collect(), end)
     }

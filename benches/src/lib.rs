@@ -2,11 +2,12 @@
 //!
 //! A [`Suite`] measures rows, one [`Contest`] each: several do the same work in turns, again and again, so
 //! that whatever the machine does in the meantime is done to all of them. The distance of the cores is
-//! [probed](probe) around each turn. Most of those that take part are [crews](Crew): workers in
+//! [probed](probe) around each turn, and only turns of one [state](distance) count. Most of those that take part are [crews](Crew): workers in
 //! processes or threads, at the same places, that play the same [parts](Part).
 
 pub mod contest;
 pub mod crew;
+pub mod distance;
 pub mod machine;
 pub mod place;
 pub mod probe;
@@ -21,7 +22,7 @@ pub use contest::Contest;
 pub use crew::{Crew, Part};
 pub use machine::Machine;
 pub use place::Place;
-pub use record::{Axis, Entry, Kind, Line, Row, Unit};
+pub use record::{Axis, End, Entry, Kind, Line, Row, Unit};
 pub use rounds::{Rounds, Told};
 pub use stats::{Spread, quantile};
 pub use subject::{Amount, Subject, Turn, called, measuring};

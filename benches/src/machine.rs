@@ -25,6 +25,9 @@ pub struct Machine {
     pub load: f64,
     /// Whether only a quick look was taken.
     pub quick: bool,
+    /// How far apart the cores were when the run began, in nanoseconds.
+    #[serde(default)]
+    pub distance: Option<f64>,
 }
 
 impl Machine {
@@ -48,6 +51,7 @@ impl Machine {
             commit: if changed { commit + "+" } else { commit },
             load: read("/proc/loadavg").split(' ').next().map_or(0.0, |x| x.parse().unwrap_or(0.0)),
             quick,
+            distance: None,
         }
     }
 }

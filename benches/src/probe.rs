@@ -2,7 +2,7 @@
 //!
 //! On virtual machines this is no constant: the host moves the virtual cores about, and all that crosses
 //! cores becomes up to five times slower or faster. So it is measured before and after each turn, and
-//! only turns of one state are compared.
+//! only turns of one [state](crate::distance) are compared.
 
 use crate::place;
 use std::sync::atomic::AtomicU64;
@@ -10,8 +10,6 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Turns at up to so many times the least distance that was ever seen count as near.
-const NEAR: f64 = 1.6;
 /// Trips for each look at the clock.
 const TRIPS: u64 = 64;
 const LOOKS: usize = 12;
@@ -22,37 +20,11 @@ const MOST: Duration = Duration::from_millis(20);
 #[repr(align(128))]
 struct Line(AtomicU64);
 
-/// Finds out how far two cores are from each other, and remembers the least.
-#[derive(Debug)]
-pub struct Probe {
-    least: f64,
-}
-
-impl Default for Probe {
-    fn default() -> Self {
-        Self { least: f64::INFINITY }
-    }
-}
-
-impl Probe {
-    /// Measures the round trip of a cache line between the first two cores, in nanoseconds.
-    ///
-    /// Takes about a tenth of a millisecond. `None` where there is one core, or no peace.
-    pub fn look(&mut self) -> Option<f64> {
-        let distance = distance()?;
-        self.least = self.least.min(distance);
-        Some(distance)
-    }
-
-    /// Says whether this is as near as the cores ever were, more or less.
-    #[must_use]
-    pub fn is_near(&self, distance: f64) -> bool {
-        distance <= self.least * NEAR
-    }
-}
-
-/// The median over some looks: a preemption spoils one of them, not all.
-fn distance() -> Option<f64> {
+/// Measures the round trip of a cache line between the first two cores, in nanoseconds.
+///
+/// Takes about a tenth of a millisecond. `None` where there is one core, or no peace.
+#[must_use]
+pub fn look() -> Option<f64> {
     let cpus = place::allowed();
     let (&here, &there) = (cpus.first()?, cpus.get(1)?);
     // Odd: to be answered. Even: answered. The highest: the end.
@@ -91,6 +63,7 @@ fn distance() -> Option<f64> {
         });
         let _ = asker.join();
     });
+    // The median: a preemption spoils one of them, not all.
     took.sort_by(f64::total_cmp);
     took.get(took.len() / 2).copied()
 }
@@ -101,10 +74,7 @@ mod tests {
 
     #[test]
     fn two_cores_are_some_way_apart() {
-        let mut probe = Probe::default();
-        let Some(distance) = probe.look() else { return };
+        let Some(distance) = look() else { return };
         assert!(distance > 1.0, "{distance} ns");
-        assert!(probe.is_near(distance));
-        assert!(!probe.is_near(distance * 2.0));
     }
 }

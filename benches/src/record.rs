@@ -1,6 +1,8 @@
-//! What a run says: one line of JSON for the machine, one for each row.
+//! What a run says: one line of JSON for the machine, one for each row, and one for the end.
 
+use crate::distance;
 use crate::machine::Machine;
+use crate::place::Place;
 use crate::stats::Spread;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,6 +15,15 @@ pub enum Line {
     Machine(Machine),
     /// The same work, done by several.
     Row(Row),
+    /// The last line.
+    End(End),
+}
+
+/// What is known once all is measured.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct End {
+    /// How far apart the cores were then, in nanoseconds.
+    pub distance: Option<f64>,
 }
 
 /// What a figure counts.
@@ -73,9 +84,9 @@ pub struct Row {
     /// Where the workers ran, in words.
     pub place: String,
     /// The way of a cache line there and back between the cores in these turns, in nanoseconds.
+    ///
+    /// All turns that count are of one [state](distance). `None` where nothing crosses cores.
     pub distance: Option<f64>,
-    /// Whether the cores were as close as they ever were in this run, in all turns that count.
-    pub near: bool,
     /// Who took part; ours first.
     pub entries: Vec<Entry>,
 }
@@ -110,6 +121,28 @@ impl Row {
         match self.axis {
             Axis::None => format!("{} {}", self.group, self.what),
             _ => format!("{} {} {}", self.group, self.what, self.x),
+        }
+    }
+
+    /// Says whether something is done on more than one core, so that their distance matters.
+    #[must_use]
+    pub fn crosses_cores(&self) -> bool {
+        self.place != Place::OneCore.words() && (self.axis, self.x) != (Axis::Workers, 1)
+    }
+
+    /// Says whether the cores were neighbours in the turns that count, or that does not matter.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        !self.crosses_cores() || self.distance.is_none_or(distance::is_near)
+    }
+
+    /// Says whether figures of these two rows, of two runs, can be compared: nothing in them crosses
+    /// cores, or it does over the same distance.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self.distance, other.distance) {
+            (Some(a), Some(b)) if self.crosses_cores() => distance::alike(a, b),
+            _ => true,
         }
     }
 

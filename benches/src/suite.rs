@@ -3,8 +3,8 @@
 use crate::contest::Contest;
 use crate::machine::Machine;
 use crate::place::Place;
-use crate::probe::Probe;
-use crate::record::{Entry, Kind, Line, Row, Unit};
+use crate::probe;
+use crate::record::{End, Entry, Kind, Line, Row, Unit};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -55,11 +55,10 @@ impl Options {
     }
 }
 
-/// A run: its options, its probe and its rows.
+/// A run: its options and its rows.
 #[derive(Debug)]
 pub struct Suite {
     options: Options,
-    probe: Probe,
     file: Option<File>,
     group: String,
     failed: Vec<String>,
@@ -74,12 +73,14 @@ impl Suite {
     ///
     /// When the file cannot be written.
     pub fn begin(options: Options) -> io::Result<Self> {
-        let machine = Machine::here(options.effort != Effort::Full);
+        let mut machine = Machine::here(options.effort != Effort::Full);
         say(&format!("{machine}\n"));
+        if options.effort != Effort::Smoke {
+            machine.distance = probe::look();
+        }
         let file = options.json.as_ref().map(File::create).transpose()?;
         let mut suite = Self {
             options,
-            probe: Probe::default(),
             file,
             group: String::new(),
             failed: Vec::new(),
@@ -87,10 +88,6 @@ impl Suite {
             start: Instant::now(),
         };
         suite.write(&Line::Machine(machine))?;
-        // How near is near: known before the first row counts.
-        if suite.options.effort != Effort::Smoke {
-            (0..50).for_each(|_| _ = suite.probe.look());
-        }
         Ok(suite)
     }
 
@@ -120,7 +117,7 @@ impl Suite {
         }
     }
 
-    /// Returns how many near turns are wanted, and how many are taken at most.
+    /// Returns how many near turns of one state are wanted, and how many are taken at most.
     pub(crate) const fn turns(&self) -> (usize, usize) {
         match self.options.effort {
             Effort::Smoke => (1, 1),
@@ -129,12 +126,9 @@ impl Suite {
         }
     }
 
-    pub(crate) fn probe(&mut self) -> Option<f64> {
-        if self.options.effort == Effort::Smoke { None } else { self.probe.look() }
-    }
-
-    pub(crate) fn is_near(&self, (before, after): (f64, f64)) -> bool {
-        self.probe.is_near(before) && self.probe.is_near(after)
+    /// Returns how far apart the cores are now.
+    pub(crate) fn probe(&self) -> Option<f64> {
+        if self.options.effort == Effort::Smoke { None } else { probe::look() }
     }
 
     pub(crate) fn keep(&mut self, row: Row) {
@@ -167,7 +161,11 @@ impl Suite {
     /// # Errors
     ///
     /// The names of the failed, with the reasons; or that there were no rows of that name.
-    pub fn end(self) -> Result<(), String> {
+    pub fn end(mut self) -> Result<(), String> {
+        let end = End { distance: self.probe() };
+        if let Err(error) = self.write(&Line::End(end)) {
+            self.failed.push(format!("the file: {error}"));
+        }
         say(&format!("\n{} rows in {:.0} s", self.rows, self.start.elapsed().as_secs_f64()));
         match (self.failed.is_empty(), self.rows) {
             (true, 0) => Err(format!("no row is called {}", self.options.wanted.join(" or "))),
@@ -183,7 +181,7 @@ fn table(row: &Row) -> String {
         _ => format!(", {}", row.x),
     };
     let near = match row.distance {
-        Some(distance) if !row.near => format!(", cores FAR: {distance:.0} ns"),
+        Some(distance) if !row.is_near() => format!(", cores FAR: {distance:.0} ns"),
         Some(distance) => format!(", cores {distance:.0} ns apart"),
         None => String::new(),
     };

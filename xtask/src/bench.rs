@@ -3,6 +3,7 @@
 mod against;
 mod chart;
 mod charts;
+mod cores;
 mod jobs;
 mod model;
 mod page;

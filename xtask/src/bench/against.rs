@@ -58,8 +58,8 @@ fn worse(before: &Run, now: &Run) -> (Vec<Worse>, usize) {
     let (mut worse, mut compared) = (Vec::new(), 0);
     for row in &now.rows {
         let Some(old) = before.row(&row.key()) else { continue };
-        // Far from each other everything that crosses cores has other ratios.
-        if old.near != row.near {
+        // Over another distance everything that crosses cores has other ratios.
+        if !old.is_like(row) {
             continue;
         }
         for entry in row.entries.iter().filter(|entry| entry.kind == Kind::Ours) {
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn near_and_far_are_not_compared() {
         let (before, mut now) = (small(1.0), small(2.0));
-        now.rows.iter_mut().for_each(|row| row.near = false);
+        now.rows.iter_mut().for_each(|row| row.distance = Some(400.0));
         assert_eq!(worse(&before, &now), (Vec::new(), 0));
         assert!(compare(&before, &now, |_| Ok(None)).is_err());
     }

@@ -2,6 +2,7 @@
 
 use super::chart::Chart;
 use super::charts;
+use super::cores;
 use super::jobs;
 use super::model::models;
 use super::run::Run;
@@ -53,7 +54,7 @@ fn head(run: &Run) -> Markup {
             "threads of one process, beside other crates, the kernel's own means and CPython. All took turns "
             "in one run; figures are medians."
         }
-        p.machine { (run.machine.to_string()) @if run.machine.quick { ". A quick look, not figures to quote." } }
+        p.machine { (run.machine.to_string()) @if run.machine.quick { ". A quick look, not figures to quote." } ". " (cores::text(run)) }
         ul.legend {
             @for of in KINDS {
                 li { span class=(class(of)) {} (kind(of)) }
@@ -224,7 +225,7 @@ fn method(run: &Run) -> Markup {
         ul {
             li { "All who take part in a row take turns, again and again, and are idle in between. What the machine does meanwhile is done to all of them; ratios pair turns." }
             li { "Workers of one row are at the same places: pinned to a core each, all to one core, or wherever the scheduler puts them, as each table says." }
-            li { "The way of a cache line between the cores is measured before and after each turn. On virtual machines it jumps; only turns with near cores count, where there are enough of them." }
+            li { "The way of a cache line between the cores is measured before and after each turn. On virtual machines it jumps; of each row only turns at one distance count, with near cores where there are enough of them, and the distance stands above the table." }
             li { "A round trip's figure is its median; the mean beside it is ruled by the few that sleep." }
             li { "Small messages go by value. Large ones are copied in and out by ours, copied in once by blocks and iceoryx2, and between threads the pointer to a new heap block is passed: that is one copy, too." }
             li { "Totals are checked after every turn: nothing lost, nothing doubled, no two in a lock at once." }

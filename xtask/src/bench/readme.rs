@@ -1,6 +1,7 @@
 //! The part of README.md that is written by `cargo xtask bench --readme`.
 
 use super::charts;
+use super::cores;
 use super::run::Run;
 use super::tables::summary_markdown;
 use crate::Failure;
@@ -27,9 +28,10 @@ fn section(run: &Run) -> String {
     let quick = if run.machine.quick { " A quick look, not figures to quote." } else { "" };
     format!(
         "{}\n![What it takes to reach another process]({PLOT})\n\n\
-         Medians. 2x: takes twice as much as these crates, turn by turn in one run. {}.{quick}\n",
+         Medians. 2x: takes twice as much as these crates, turn by turn in one run. {}.{quick} {}\n",
         summary_markdown(run),
-        run.machine
+        run.machine,
+        cores::text(run)
     )
 }
 

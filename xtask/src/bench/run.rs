@@ -10,6 +10,8 @@ use std::path::Path;
 pub(crate) struct Run {
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Row>,
+    /// How far apart the cores were once all was measured.
+    pub(crate) distance_after: Option<f64>,
 }
 
 impl Run {
@@ -21,15 +23,16 @@ impl Run {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (mut machine, mut rows) = (None, Vec::new());
+        let (mut machine, mut rows, mut distance_after) = (None, Vec::new(), None);
         for (index, line) in text.lines().enumerate() {
             let line = serde_json::from_str(line);
             match line.map_err(|error| format!("line {}: {error}", index + 1))? {
                 Line::Machine(here) => machine = Some(here),
                 Line::Row(row) => rows.push(row),
+                Line::End(end) => distance_after = end.distance,
             }
         }
-        Ok(Self { machine: machine.ok_or("no line about a machine")?, rows })
+        Ok(Self { machine: machine.ok_or("no line about a machine")?, rows, distance_after })
     }
 
     /// Returns the rows of a group that do this, in the order of what they stand for.
@@ -111,7 +114,7 @@ pub(crate) mod tests {
                 |cost: f64| [cost * 0.99, cost, cost * 1.01].map(|x| x.to_string()).join(",");
             text += &format!(
                 "\n{{\"row\":{{\"group\":\"queue\",\"what\":\"one to one\",\"axis\":\"payload\",\"x\":{bytes},\
-                 \"unit\":\"nanos\",\"place\":\"pinned\",\"distance\":90.0,\"near\":true,\"entries\":[\
+                 \"unit\":\"nanos\",\"place\":\"pinned\",\"distance\":90.0,\"entries\":[\
                  {{\"who\":\"shm-queue, bytes\",\"kind\":\"ours\",\"turns\":[{}]}},\
                  {{\"who\":\"crossbeam-channel\",\"kind\":\"threads\",\"turns\":[{}]}},\
                  {{\"who\":\"pipe\",\"kind\":\"peer\",\"turns\":[{}]}},\

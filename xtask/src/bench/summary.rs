@@ -1,5 +1,6 @@
 //! The table to be remembered: ours, threads, the best peer and Python, for each primitive's main job.
 
+use super::cores;
 use super::run::{Run, best};
 use multiproc_benches::{Axis, Entry, Kind, Row, Spread, amount};
 
@@ -92,7 +93,7 @@ pub(crate) fn text(run: &Run) -> String {
         }
         text += "\n";
     }
-    text
+    text + &cores::text(run) + "\n"
 }
 
 /// Returns what the number of a row stands for, in words; nothing for rows that stand alone.

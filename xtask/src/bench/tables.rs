@@ -1,5 +1,6 @@
 //! All figures, as CSV and as Markdown.
 
+use super::cores;
 use super::jobs;
 use super::model::models;
 use super::run::Run;
@@ -56,7 +57,7 @@ pub(crate) fn csv(run: &Run) -> Result<Vec<u8>, Failure> {
                 row.x.to_string(),
                 row.place.clone(),
                 number(row.distance),
-                row.near.to_string(),
+                row.is_near().to_string(),
                 entry.who.clone(),
                 kind(entry.kind).to_owned(),
                 unit(row.unit).to_owned(),
@@ -103,7 +104,7 @@ pub(crate) fn title(row: &Row) -> String {
 /// Returns where a row was measured, in words.
 pub(crate) fn place(row: &Row) -> String {
     match row.distance {
-        Some(distance) if row.near => format!("{}, {distance:.0} ns apart", row.place),
+        Some(distance) if row.is_near() => format!("{}, {distance:.0} ns apart", row.place),
         Some(distance) => format!("{}, far: {distance:.0} ns apart", row.place),
         None => row.place.clone(),
     }
@@ -121,7 +122,12 @@ pub(crate) fn summary_markdown(run: &Run) -> String {
 
 /// Returns everything as Markdown.
 pub(crate) fn markdown(run: &Run) -> String {
-    let mut text = format!("# What IPC costs\n\n{}\n\n{}", run.machine, summary_markdown(run));
+    let mut text = format!(
+        "# What IPC costs\n\n{}. {}\n\n{}",
+        run.machine,
+        cores::text(run),
+        summary_markdown(run)
+    );
     text +=
         "\n## Which primitive for which job\n\n| job | cheapest | | others |\n|---|---|---|---|\n";
     for advice in jobs::advice(run) {
