@@ -20,6 +20,9 @@ use run::Run;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The file of a run, in the report's folder; the next run writes it anew.
+const RUN: &str = "run.jsonl";
+
 /// What `cargo xtask bench` is told.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -31,7 +34,8 @@ pub(crate) struct Arguments {
     /// Makes the report of a run that was saved before, and measures nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "names"])]
     from: Option<PathBuf>,
-    /// Compares with a saved run, and fails if something of ours got worse
+    /// Compares with a saved run, a copy of `target/ipc-cost/run.jsonl`, and fails if something of ours got
+    /// worse or is gone
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Puts the summary and a plot into README.md
@@ -46,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let before = arguments.against.as_deref().map(Run::read).transpose()?;
     let run = match &arguments.from {
         Some(file) => Run::read(file)?,
-        None => measure(&arguments.names, arguments.quick, &folder.join("run.jsonl"))?,
+        None => measure(&arguments.names, arguments.quick, &folder.join(RUN))?,
     };
     report(&run, &folder)?;
     print!("\n{}", summary::text(&run));
@@ -54,11 +58,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{job}");
     }
     println!("\nthe report: {}", folder.join("index.html").display());
+    if arguments.from.is_none() {
+        let file = folder.join(RUN);
+        println!("the run: {}; a copy of it is what --from and --against read", file.display());
+    }
     if arguments.readme {
         readme::write(&run, &workspace::root())?;
     }
     match before {
-        Some(before) => against::compare(&before, &run, |names| {
+        Some(before) => against::compare(&before.only(&arguments.names), &run, |names| {
             let again = || measure(&names, arguments.quick, &folder.join("again.jsonl"));
             arguments.from.is_none().then(again).transpose()
         }),

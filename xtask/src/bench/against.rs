@@ -4,11 +4,14 @@
 //! others each has moods of its own, so ours got worse only if it did against *every* one of them; and by
 //! more than the noise, which is how far the ratios of one run lie apart. What seems worse is measured once
 //! more: a moment in which the machine had other things to do does not come twice at the same row.
+//!
+//! What cannot be compared is named, with the reason; what of ours is gone is as bad as what got worse.
 
 use super::run::Run;
 use super::tables::title;
 use crate::Failure;
 use multiproc_benches::{Entry, Kind, Row, Spread};
+use std::collections::BTreeMap;
 
 /// What is less is not worth a look, however quiet the machine was.
 const LEAST: f64 = 1.05;
@@ -27,59 +30,133 @@ struct Worse {
     now: f64,
 }
 
-/// Compares two runs, says what changed, and fails if something got worse; `again` measures rows once more.
+/// What two runs say about each other.
+#[derive(Default)]
+struct Comparison {
+    worse: Vec<Worse>,
+    /// The figures of ours that were compared, of all that the saved run has.
+    compared: Vec<String>,
+    all: usize,
+    /// What of ours the saved run has and this one has not, with the reason.
+    gone: Vec<String>,
+    /// Why something was not compared, and what.
+    aside: BTreeMap<String, Vec<String>>,
+}
+
+/// Compares two runs, says what changed and what was not compared, and fails if something of ours got worse
+/// or is gone; `again` measures rows once more.
 pub(crate) fn compare(
     before: &Run,
     now: &Run,
     again: impl FnOnce(Vec<String>) -> Result<Option<Run>, Failure>,
 ) -> Result<(), Failure> {
-    let (mut found, compared) = worse(before, now);
-    println!("\ncompared with {}: {compared} figures of ours", before.machine);
-    if compared == 0 {
+    let Comparison { mut worse, compared, all, gone, aside } = Comparison::of(before, now);
+    println!("\ncompared with {}: {} of {all} figures of ours", before.machine, compared.len());
+    for (why, what) in &aside {
+        println!("not compared, {why}: {}", what.join("; "));
+    }
+    for what in &gone {
+        println!("gone: {what}");
+    }
+    if compared.is_empty() && gone.is_empty() {
         return Err("nothing in common with the saved run, or never at the same distance".into());
     }
-    if !found.is_empty() {
-        let titles = found.iter().map(|worse| worse.title.clone()).collect();
+    if !worse.is_empty() {
+        let titles = worse.iter().map(|worse| worse.title.clone()).collect();
         if let Some(again) = again(titles)? {
-            let (still, _) = worse(before, &again);
-            found.retain(|first| still.iter().any(|second| second.what == first.what));
+            let second = Comparison::of(before, &again);
+            // What could not be compared the second time is as bad as it was the first time.
+            worse.retain(|first| {
+                !second.compared.contains(&first.what)
+                    || second.worse.iter().any(|worse| worse.what == first.what)
+            });
         }
     }
-    for Worse { what, times, than, before, now, .. } in &found {
+    for Worse { what, times, than, before, now, .. } in &worse {
         println!("worse: {what}: {times:.2}x (by {than}: {before:.3}, now {now:.3})");
     }
-    match found.len() {
-        0 => Ok(()),
-        count => Err(format!("{count} of {compared} figures got worse").into()),
+    match (worse.len(), gone.len()) {
+        (0, 0) => Ok(()),
+        (0, gone) => Err(format!("{gone} of {all} figures are gone").into()),
+        (worse, 0) => Err(format!("{worse} of {} figures got worse", compared.len()).into()),
+        (worse, gone) => Err(format!("{worse} figures got worse, and {gone} are gone").into()),
     }
 }
 
-fn worse(before: &Run, now: &Run) -> (Vec<Worse>, usize) {
-    let (mut worse, mut compared) = (Vec::new(), 0);
-    for row in &now.rows {
-        let Some(old) = before.row(&row.key()) else { continue };
-        // Over another distance everything that crosses cores has other ratios.
-        if !old.is_like(row) {
-            continue;
-        }
-        for entry in row.entries.iter().filter(|entry| entry.kind == Kind::Ours) {
-            let Some(was) = old.entry(&entry.who) else { continue };
-            let changes = changes(row, entry, old, was);
-            compared += usize::from(!changes.is_empty());
-            let least = changes.iter().min_by(|a, b| a.times.total_cmp(&b.times));
-            if changes.iter().all(|change| change.is_worse) {
-                worse.extend(least.map(|change| Worse {
-                    title: row.title(),
-                    what: format!("{} {}, {}", row.group, title(row), entry.who),
-                    times: change.times,
-                    than: change.than.clone(),
-                    before: change.before.median,
-                    now: change.now.median,
-                }));
+impl Comparison {
+    fn of(before: &Run, now: &Run) -> Self {
+        let mut this = Self::default();
+        for old in &before.rows {
+            let row = now.row(&old.key());
+            for was in old.entries.iter().filter(|entry| !entry.turns.is_empty()) {
+                let is_ours = was.kind == Kind::Ours;
+                this.all += usize::from(is_ours);
+                let entry = row.and_then(|row| row.entry(&was.who));
+                match (row, entry) {
+                    (Some(row), Some(entry)) if is_ours => this.add(row, entry, old, was),
+                    (Some(_), Some(_)) => {}
+                    _ if is_ours => {
+                        this.gone.push(format!("{}: {}", name(old, was), why(row, was)))
+                    }
+                    (Some(_), None) => this.leave(&format!("{}: {}", was.who, why(row, was)), old),
+                    (None, _) => {}
+                }
             }
         }
+        for row in now.rows.iter().filter(|row| before.row(&row.key()).is_none()) {
+            this.leave("not in the saved run", row);
+        }
+        this
     }
-    (worse, compared)
+
+    /// Compares one of ours with what it was.
+    fn add(&mut self, row: &Row, entry: &Entry, old: &Row, was: &Entry) {
+        // Over another distance everything that crosses cores has other ratios.
+        if !row.is_like(old) {
+            let apart = |row: &Row| row.distance.unwrap_or_default();
+            let why = format!("cores {:.0} ns apart then, {:.0} ns now", apart(old), apart(row));
+            return self.leave(&why, old);
+        }
+        let what = name(row, entry);
+        let changes = changes(row, entry, old, was);
+        let Some(least) = changes.iter().min_by(|a, b| a.times.total_cmp(&b.times)) else {
+            self.aside.entry("nobody beside it in both runs".to_owned()).or_default().push(what);
+            return;
+        };
+        if changes.iter().all(|change| change.is_worse) {
+            self.worse.push(Worse {
+                title: row.title(),
+                what: what.clone(),
+                times: least.times,
+                than: least.than.clone(),
+                before: least.before.median,
+                now: least.now.median,
+            });
+        }
+        self.compared.push(what);
+    }
+
+    /// Notes that something in this row is not compared.
+    fn leave(&mut self, why: &str, row: &Row) {
+        let rows = self.aside.entry(why.to_owned()).or_default();
+        let row = format!("{} {}", row.group, title(row));
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+}
+
+fn name(row: &Row, entry: &Entry) -> String {
+    format!("{} {}, {}", row.group, title(row), entry.who)
+}
+
+/// Returns why one who was there has no figures now.
+fn why(row: Option<&Row>, was: &Entry) -> String {
+    let Some(row) = row else { return "the row is gone".to_owned() };
+    match row.entries.iter().find(|entry| entry.who == was.who) {
+        Some(entry) => entry.skipped.clone().unwrap_or_else(|| "no turn counts".to_owned()),
+        None => "gone".to_owned(),
+    }
 }
 
 /// How ours changed against one of the others.
@@ -107,6 +184,11 @@ fn changes(row: &Row, entry: &Entry, old: &Row, was: &Entry) -> Vec<Change> {
 mod tests {
     use super::*;
     use crate::bench::run::tests::small;
+
+    fn worse(before: &Run, now: &Run) -> (Vec<Worse>, usize) {
+        let comparison = Comparison::of(before, now);
+        (comparison.worse, comparison.compared.len())
+    }
 
     #[test]
     fn only_what_is_beyond_the_noise_is_worse() {
@@ -148,10 +230,60 @@ mod tests {
     }
 
     #[test]
-    fn near_and_far_are_not_compared() {
+    fn rows_at_another_distance_are_named_and_not_compared() {
         let (before, mut now) = (small(1.0), small(2.0));
+        now.rows[0].distance = Some(28.0);
+        let found = Comparison::of(&before, &now);
+        assert_eq!((found.compared.len(), found.worse.len(), found.all), (4, 4, 5));
+        let what = &found.aside["cores 90 ns apart then, 28 ns now"];
+        assert_eq!(what, &["queue one to one, 8 B".to_owned()]);
         now.rows.iter_mut().for_each(|row| row.distance = Some(400.0));
-        assert_eq!(worse(&before, &now), (Vec::new(), 0));
+        assert!(compare(&before, &now, |_| Ok(None)).is_err(), "nothing is compared");
+    }
+
+    #[test]
+    fn ours_may_not_vanish() {
+        let before = small(1.0);
+        let mut now = small(1.0);
+        now.rows.remove(1);
+        assert_eq!(
+            Comparison::of(&before, &now).gone,
+            ["queue one to one, 64 B, shm-queue, bytes: the row is gone"]
+        );
         assert!(compare(&before, &now, |_| Ok(None)).is_err());
+
+        let mut now = small(1.0);
+        now.rows[0].entries[0].turns.clear();
+        now.rows[0].entries[0].skipped = Some("stuck".to_owned());
+        let found = Comparison::of(&before, &now);
+        assert_eq!(found.gone, ["queue one to one, 8 B, shm-queue, bytes: stuck"]);
+        assert_eq!((found.compared.len(), found.all), (4, 5));
+        assert!(compare(&before, &now, |_| Ok(None)).is_err());
+    }
+
+    #[test]
+    fn others_may_vanish_but_not_unsaid() {
+        let (before, mut now) = (small(1.0), small(1.0));
+        now.rows[0].entries.retain(|entry| entry.who != "pipe");
+        let found = Comparison::of(&before, &now);
+        assert_eq!(found.aside["pipe: gone"], ["queue one to one, 8 B"]);
+        assert!(compare(&before, &now, |_| Ok(None)).is_ok());
+        now.rows[0].entries.retain(|entry| entry.kind == Kind::Ours);
+        let found = Comparison::of(&before, &now);
+        let alone = &found.aside["nobody beside it in both runs"];
+        assert_eq!(alone, &["queue one to one, 8 B, shm-queue, bytes"]);
+        assert_eq!(Comparison::of(&now, &before).compared.len(), 4);
+        let wanted = ["one to one 1024".to_owned()];
+        assert_eq!(Comparison::of(&before.only(&wanted), &now).all, 1);
+    }
+
+    #[test]
+    fn what_is_not_compared_again_stays_worse() {
+        let again = |_| {
+            let mut again = small(1.0);
+            again.rows.iter_mut().for_each(|row| row.distance = Some(400.0));
+            Ok(Some(again))
+        };
+        assert!(compare(&small(1.0), &small(1.3), again).is_err());
     }
 }

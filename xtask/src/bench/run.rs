@@ -35,6 +35,13 @@ impl Run {
         Ok(Self { machine: machine.ok_or("no line about a machine")?, rows, distance_after })
     }
 
+    /// Returns what a run would have been in which only rows are measured that are called so; all if none.
+    pub(crate) fn only(mut self, words: &[String]) -> Self {
+        let wanted = |row: &Row| words.iter().any(|word| row.title().contains(word.as_str()));
+        self.rows.retain(|row| words.is_empty() || wanted(row));
+        self
+    }
+
     /// Returns the rows of a group that do this, in the order of what they stand for.
     pub(crate) fn series(&self, group: &str, what: &str) -> Vec<&Row> {
         let mut rows: Vec<&Row> =
