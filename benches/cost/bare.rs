@@ -1,11 +1,13 @@
 //! The limits: words in shared memory and nothing around them. No sleep, no death, no borders.
 
 use crate::ends::{Put, Take};
+use crate::turns::Signal;
 use multiproc::lock::SharedAtomic;
+use rustix::thread::futex;
 use serde::{Deserialize, Serialize};
 use std::hint::{black_box, spin_loop};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Words to a cache line, and to the next one, which processors fetch along.
 const LINE: usize = 16;
@@ -70,5 +72,30 @@ impl<const N: usize> Take for Ring<N> {
         self.own += 1;
         self.words[LINE].store(self.own, Release);
         black_box(&message)[0]
+    }
+}
+
+/// A word to sleep at: what the kernel needs to wake another, who has gone to sleep at once.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Futex(SharedAtomic<AtomicU32>);
+
+impl Futex {
+    pub(crate) fn new() -> Result<Self, String> {
+        SharedAtomic::new(AtomicU32::new(0)).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl Signal for Futex {
+    fn raise(&self) {
+        // Pairs with the load of the one who takes it.
+        self.0.store(1, Release);
+        let _ = futex::wake(&self.0, futex::Flags::empty(), 1);
+    }
+
+    fn take(&self) {
+        while self.0.load(Acquire) == 0 {
+            let _ = futex::wait(&self.0, futex::Flags::empty(), 0, None);
+        }
+        self.0.store(0, Relaxed);
     }
 }

@@ -188,17 +188,26 @@ impl Shared<Guarded<Condition>> {
         unsafe { &raw mut (*self.lock()).changed }
     }
 
-    /// Waits until the number is of this parity, adds one and says so.
-    pub(crate) fn turn(&self, parity: u64) {
+    /// Waits until the number is this seat's, adds one and says so.
+    pub(crate) fn turn(&self, seat: u64, seats: u64) {
         assert_eq!(call!(pthread_mutex_lock(self.mutex())), 0);
-        while self.number().load(Relaxed) % 2 != parity {
+        while self.number().load(Relaxed) % seats != seat {
             let changed = self.changed();
             // SAFETY: both initialised by `condition`; the mutex was locked above, by this thread.
             assert_eq!(unsafe { libc::pthread_cond_wait(changed, self.mutex()) }, 0);
         }
         add_one(self.number(), 0);
-        call!(pthread_cond_signal(self.changed()));
+        if seats == 2 {
+            self.notify();
+        } else {
+            call!(pthread_cond_broadcast(self.changed()));
+        }
         call!(pthread_mutex_unlock(self.mutex()));
+    }
+
+    /// Wakes one who waits.
+    pub(crate) fn notify(&self) {
+        call!(pthread_cond_signal(self.changed()));
     }
 }
 

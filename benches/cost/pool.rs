@@ -1,8 +1,11 @@
 //! Pools: one task, many tiny ones, tasks of some length, large arguments, and what idle workers cost.
 
+use crate::bare::Futex;
 use crate::ends::timed;
+use crate::payload::payload;
 use crate::python;
 use crate::threads_pool::Threads;
+use crate::turns;
 use multiproc::Pool;
 use multiproc_benches::{
     Amount, Axis, Kind, Place, Spread, Subject, Suite, Turn, Unit, called, measuring,
@@ -10,6 +13,7 @@ use multiproc_benches::{
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,6 +95,9 @@ fn apply(suite: &mut Suite) {
             Ok(trips(move |x| assert_eq!(pool.spawn(x, square).join().unwrap(), x * x)))
         })
         .with(Kind::Python, "multiprocessing.Pool", || python::subject(&["pool_apply"]))
+        .with(Kind::Limit, "futex, both asleep", || {
+            turns::processes(Place::Free, 2, turns::some(2, Futex::new)?)
+        })
         .run();
 }
 
@@ -222,7 +229,7 @@ fn in_and_out(suite: &mut Suite, bytes: usize) {
             Ok(called(move |n| {
                 for _ in 0..n {
                     let bytes = ByteBuf::from(vec![7; bytes]);
-                    std::hint::black_box(pool.install(|| same(bytes)));
+                    black_box(pool.install(|| same(bytes)));
                 }
                 Ok(())
             }))
@@ -240,6 +247,16 @@ fn in_and_out(suite: &mut Suite, bytes: usize) {
         .with(Kind::Python, "multiprocessing.Pool", move || {
             python::subject(&["pool_bytes", &bytes.to_string()])
         })
+        .with(Kind::Limit, "memcpy there and back", move || {
+            let (mut here, mut there) = (payload(bytes), vec![0; bytes]);
+            Ok(called(move |n| {
+                for _ in 0..n {
+                    black_box(&mut there).copy_from_slice(black_box(&here));
+                    black_box(&mut here).copy_from_slice(black_box(&there));
+                }
+                Ok(())
+            }))
+        })
         .run();
 }
 
@@ -254,7 +271,7 @@ fn idle(suite: &mut Suite) {
             let workers: Vec<u32> =
                 children().into_iter().filter(|pid| !before.contains(pid)).collect();
             Ok(memory(move || {
-                std::hint::black_box(&pool);
+                black_box(&pool);
                 workers.clone()
             }))
         })
@@ -265,7 +282,7 @@ fn idle(suite: &mut Suite) {
             let workers: Vec<u32> =
                 children().into_iter().filter(|pid| !before.contains(pid)).collect();
             Ok(memory(move || {
-                std::hint::black_box(&pool);
+                black_box(&pool);
                 workers.clone()
             }))
         })

@@ -9,7 +9,9 @@ use crate::ends::{forks, processes, threads};
 use crate::kernel;
 use crate::payload::{capacity, payload};
 use crate::python;
-use multiproc::queue::{Blocks, bounded, bounded_blocks, bounded_bytes, bounded_leased};
+use multiproc::queue::{
+    Blocks, bounded, bounded_blocks, bounded_bytes, bounded_leased, bounded_leased_bytes,
+};
 use multiproc_benches::{Axis, Contest, Kind, Place, Suite, called};
 use ours::{BATCH, Batched, Bytes, InBlocks, Leased};
 use std::hint::black_box;
@@ -115,7 +117,7 @@ fn stream<const N: usize>(suite: &mut Suite, what: &str, count: usize) {
 fn large(suite: &mut Suite, what: &str, count: usize, bytes: usize) {
     let capacity = capacity(bytes);
     let place = Place::EachItsCore;
-    let row = suite
+    let mut row = suite
         .contest("queue", what, place)
         .at(Axis::Payload, bytes as u64)
         .with(Kind::Ours, "shm-queue, bytes", move || {
@@ -146,6 +148,13 @@ fn large(suite: &mut Suite, what: &str, count: usize, bytes: usize) {
                 Ok(())
             }))
         });
+    if bytes <= 64 << 10 {
+        row = row.with(Kind::Ours, "shm-queue, leased", move || {
+            let room = capacity * (bytes + 16);
+            let (tx, rx) = bounded_leased_bytes(capacity, room, 16).map_err(text)?;
+            processes::stream(place, pairs(count, Bytes::new(tx, bytes), Leased(rx)))
+        });
+    }
     peers(row, count, bytes).run();
 }
 

@@ -96,8 +96,10 @@ pub(crate) fn rows(suite: &mut Suite) {
     for readers in [1, 2, 4] {
         reads(suite, "read", readers, 0);
     }
-    reads(suite, "read for 200 ns", 2, 200);
-    for writers in [1, 2] {
+    for readers in [2, 4] {
+        reads(suite, "read for 200 ns", readers, 200);
+    }
+    for writers in [1, 2, 4] {
         writes(suite, writers);
     }
 }

@@ -4,7 +4,7 @@ use crate::critical::{self, Exclusive, add_one};
 use crate::libc_sync::{self, Guarded, Shared};
 use crate::python;
 use crate::queue::place_word;
-use crate::turns::{self, Turns};
+use crate::turns::{self, Signal, some};
 use multiproc::lock::SharedAtomic;
 use multiproc::{PermitPool, Semaphore};
 use multiproc_benches::{Axis, Kind, Place, Suite};
@@ -38,33 +38,32 @@ impl Exclusive for Guarding<PermitPool> {
     }
 }
 
-impl Turns for (Semaphore, Semaphore) {
-    fn there_and_back(&self) {
-        self.0.release().unwrap();
-        self.1.acquire();
+impl Signal for Semaphore {
+    fn raise(&self) {
+        self.release().unwrap();
     }
 
-    fn back(&self) {
-        self.0.acquire();
-        self.1.release().unwrap();
+    fn take(&self) {
+        self.acquire();
     }
 }
 
-impl Turns for (Shared<Guarded<libc::sem_t>>, Shared<Guarded<libc::sem_t>>) {
-    fn there_and_back(&self) {
-        self.0.release();
-        self.1.acquire();
+impl Signal for Shared<Guarded<libc::sem_t>> {
+    fn raise(&self) {
+        self.release();
     }
 
-    fn back(&self) {
-        self.0.acquire();
-        self.1.release();
+    fn take(&self) {
+        self.acquire();
     }
 }
 
 pub(crate) fn rows(suite: &mut Suite) {
     for workers in [1, 2, 4] {
-        one_permit(suite, workers);
+        one_permit(suite, "acquire and release", workers, 0);
+    }
+    for workers in [2, 4] {
+        one_permit(suite, "a section of 200 ns", workers, 200);
     }
     for (what, place) in
         [("round trip", Place::EachItsCore), ("round trip, one core", Place::OneCore)]
@@ -72,11 +71,10 @@ pub(crate) fn rows(suite: &mut Suite) {
         suite
             .contest("semaphore", what, place)
             .with(Kind::Ours, "proc-semaphore", move || {
-                let new = || Semaphore::new(0).map_err(|error| error.to_string());
-                turns::processes(place, (new()?, new()?))
+                turns::processes(place, 2, some(2, || Semaphore::new(0))?)
             })
             .with(Kind::Peer, "sem_t", move || {
-                turns::forks(place, (libc_sync::semaphore(0)?, libc_sync::semaphore(0)?))
+                turns::forks(place, 2, some(2, || libc_sync::semaphore(0))?)
             })
             .with(Kind::Python, "multiprocessing.Semaphore", move || {
                 python::subject(&["semaphore_trip", place_word(place)])
@@ -85,22 +83,24 @@ pub(crate) fn rows(suite: &mut Suite) {
     }
 }
 
-fn one_permit(suite: &mut Suite, workers: usize) {
+fn one_permit(suite: &mut Suite, what: &str, workers: usize, nanos: u64) {
     let place = Place::EachItsCore;
-    suite
-        .contest("semaphore", "acquire and release", place)
+    let mut row = suite
+        .contest("semaphore", what, place)
         .at(Axis::Workers, workers as u64)
         .with(Kind::Ours, "proc-semaphore", move || {
-            critical::processes(place, workers, 0, guarding(Semaphore::new(1))?)
+            critical::processes(place, workers, nanos, guarding(Semaphore::new(1))?)
         })
         .with(Kind::Ours, "proc-semaphore, permits", move || {
-            critical::processes(place, workers, 0, guarding(PermitPool::new(1))?)
+            critical::processes(place, workers, nanos, guarding(PermitPool::new(1))?)
         })
         .with(Kind::Peer, "sem_t", move || {
-            critical::forks(place, workers, 0, libc_sync::semaphore(1)?)
-        })
-        .with(Kind::Python, "multiprocessing.Semaphore", move || {
+            critical::forks(place, workers, nanos, libc_sync::semaphore(1)?)
+        });
+    if nanos == 0 {
+        row = row.with(Kind::Python, "multiprocessing.Semaphore", move || {
             python::subject(&["semaphore", &workers.to_string()])
-        })
-        .run();
+        });
+    }
+    row.run();
 }

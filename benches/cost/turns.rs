@@ -1,48 +1,78 @@
-//! Two that take turns: the way there and back of whatever wakes the other.
+//! Two or more that take turns: the way round of whatever wakes the next.
 
 use crate::ends::timed;
 use multiproc_benches::{Crew, Part, Place, Rounds, Subject, Told};
 use serde::{Deserialize, Serialize};
 
-/// Something by which two pass a turn to each other.
+/// Something by which some pass a turn on, from seat to seat and round again.
 pub(crate) trait Turns: 'static {
-    /// Waits for the turn of this side, if it has to, and passes it on.
-    fn there_and_back(&self);
-    /// The other side.
-    fn back(&self);
+    /// Takes the turn of this seat, whose places are shared by so many: the first passes it on and waits
+    /// until it is back, or comes to it; the others wait for it and pass it on.
+    fn turn(&self, seat: usize);
 }
 
-#[derive(Serialize, Deserialize)]
-struct Caller<T>(T);
+/// What each seat waits at a place of its own for.
+pub(crate) trait Signal {
+    fn raise(&self);
+    /// Waits until it is raised, and takes it down.
+    fn take(&self);
+}
 
-impl<T: Turns> Part for Caller<T> {
+/// Raises the next one's signal; the first begins, the others wait for theirs before.
+pub(crate) fn pass<S: Signal>(signals: &[S], seat: usize) {
+    if seat == 0 {
+        signals[1].raise();
+        signals[0].take();
+    } else {
+        signals[seat].take();
+        signals[(seat + 1) % signals.len()].raise();
+    }
+}
+
+/// So many of something that can be made.
+pub(crate) fn some<S, E: ToString>(
+    count: usize,
+    new: impl Fn() -> Result<S, E>,
+) -> Result<Vec<S>, String> {
+    (0..count).map(|_| new().map_err(|error| error.to_string())).collect()
+}
+
+impl<S: Signal + 'static> Turns for Vec<S> {
+    fn turn(&self, seat: usize) {
+        pass(self, seat);
+    }
+}
+
+/// Takes its turns; the first takes the time from one to the next.
+#[derive(Serialize, Deserialize)]
+struct Player<T>(T);
+
+impl<T: Turns> Part for Player<T> {
     fn play(self, rounds: &mut Rounds) -> Result<(), String> {
-        rounds.each(|n| timed(n, |_| self.0.there_and_back()));
+        match rounds.seat() {
+            0 => rounds.each(|n| timed(n, |_| self.0.turn(0))),
+            seat => rounds.each(|n| {
+                (0..n).for_each(|_| self.0.turn(seat));
+                Told::done(0, n)
+            }),
+        }
         Ok(())
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Answerer<T>(T);
-
-impl<T: Turns> Part for Answerer<T> {
-    fn play(self, rounds: &mut Rounds) -> Result<(), String> {
-        rounds.each(|n| {
-            (0..n).for_each(|_| self.0.back());
-            Told::done(0, n)
-        });
-        Ok(())
-    }
-}
-
-/// Neither can be ahead of the other: both did all of their turns, or the round does not end.
+/// Nobody can be ahead of the others: all did all of their turns, or the round does not end.
 macro_rules! crews {
     ($name:ident, $hire:ident $(, $bound:path)*) => {
         pub(crate) fn $name<T: Turns + Clone $(+ $bound)*>(
             place: Place,
+            seats: usize,
             turns: T,
         ) -> Result<Box<dyn Subject>, String> {
-            Crew::new(2, place)?.$hire(Caller(turns.clone()))?.$hire(Answerer(turns))?.ready()
+            let mut crew = Crew::new(seats, place)?;
+            for _ in 0..seats {
+                crew = crew.$hire(Player(turns.clone()))?;
+            }
+            crew.ready()
         }
     };
 }

@@ -4,7 +4,8 @@ use super::{TURNS, poll, text};
 use crate::ends::{Put, Take};
 use crate::payload::{begins_with, payload};
 use multiproc::queue::{
-    BlockReceiver, BlockSender, ByteReceiver, ByteSender, LeaseReceiver, Receiver, Sender, bounded,
+    BlockReceiver, BlockSender, ByteLeaseReceiver, ByteReceiver, ByteSender, LeaseReceiver,
+    Receiver, Sender, bounded,
 };
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -58,13 +59,19 @@ pub(crate) fn way<const N: usize, T>(
     Ok((Fixed(tx), take(rx)))
 }
 
-/// Messages of `N` words, leased and acknowledged.
+/// Messages, leased and acknowledged.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Leased<E>(pub(crate) E);
 
 impl<const N: usize> Take for Leased<LeaseReceiver<[u64; N]>> {
     fn take(&mut self) -> u64 {
         black_box(&self.0.lease().unwrap().ack())[0]
+    }
+}
+
+impl Take for Leased<ByteLeaseReceiver> {
+    fn take(&mut self) -> u64 {
+        begins_with(black_box(&self.0.lease().unwrap().ack()))
     }
 }
 
