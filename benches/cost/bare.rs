@@ -1,7 +1,7 @@
 //! The limits: words in shared memory and nothing around them. No sleep, no death, no borders.
 
 use crate::ends::{Put, Take};
-use crate::turns::Signal;
+use crate::turns::{Signal, Turns};
 use multiproc::lock::SharedAtomic;
 use rustix::thread::futex;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,35 @@ impl<const N: usize> Take for Ring<N> {
         self.own += 1;
         self.words[LINE].store(self.own, Release);
         black_box(&message)[0]
+    }
+}
+
+/// One line that two write in turn: what the machine needs to reach another core and hear from it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct CacheLine(SharedAtomic<AtomicU64>);
+
+impl CacheLine {
+    pub(crate) fn new() -> Result<Self, String> {
+        SharedAtomic::new(AtomicU64::new(0)).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl Turns for CacheLine {
+    fn turn(&self, seat: usize) {
+        // Odd: to be answered. Even: answered.
+        let wait = |parity| loop {
+            // Pairs with the other's store.
+            let number = self.0.load(Acquire);
+            if number % 2 == parity {
+                return number;
+            }
+            spin_loop();
+        };
+        let number = wait(seat as u64);
+        self.0.store(number + 1, Release);
+        if seat == 0 {
+            wait(0);
+        }
     }
 }
 

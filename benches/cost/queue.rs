@@ -4,11 +4,12 @@ pub(crate) mod channels;
 pub(crate) mod crates;
 mod ours;
 
-use crate::bare::Ring;
+use crate::bare::{CacheLine, Ring};
 use crate::ends::{forks, processes, threads};
 use crate::kernel;
 use crate::payload::{capacity, payload};
 use crate::python;
+use crate::turns;
 use multiproc::queue::{
     Blocks, bounded, bounded_blocks, bounded_bytes, bounded_leased, bounded_leased_bytes,
 };
@@ -241,9 +242,16 @@ fn round_trip<const N: usize>(suite: &mut Suite, what: &str, place: Place) {
             .with(Kind::Peer, "iceoryx2", move || {
                 forks::round_trip(place, crates::iceoryx(bytes), crates::iceoryx(bytes))
             })
-            .with(Kind::Limit, "cache lines", move || {
+            // Its ends acknowledge every message, as all queues do in some way.
+            .with(Kind::Limit, "bare ring, one slot", move || {
                 processes::round_trip(place, Ring::<N>::pair(1)?, Ring::<N>::pair(1)?)
             }),
+    };
+    let row = match (place, N) {
+        (Place::EachItsCore, 1) => row.with(Kind::Limit, "a cache line", move || {
+            turns::processes(place, 2, CacheLine::new()?)
+        }),
+        _ => row,
     };
     row.run();
 }

@@ -32,7 +32,7 @@ pub(crate) fn all(run: &Run) -> Result<Vec<Chart>, Failure> {
 
 /// Rungs: what they are called, the key of their row, and who in it.
 const RUNGS: [(&str, &str, &str); 21] = [
-    ("two cache lines, nothing else", "queue/round trip/8", "cache lines"),
+    ("a cache line, nothing else", "queue/round trip/8", "a cache line"),
     ("shm-queue", "queue/round trip/8", "shm-queue"),
     ("shm-queue, both on one core", "queue/round trip, one core/8", "shm-queue"),
     ("crossbeam-channel, threads", "queue/round trip/8", "crossbeam-channel"),
