@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 3)]
     times: usize,
     /// About how many double kills in each row that has any; 0 for all
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 400)]
     pairs: usize,
     /// How many rows at once; twice the number of CPUs, if not given, for half of them wait
     #[arg(long)]

@@ -23,8 +23,9 @@ pub(crate) struct Changes {
     on_this_way: usize,
     /// Whether one was killed before the first instruction.
     begun: bool,
-    /// All changes of one that leapt, and came to its end.
-    leapt: Option<Vec<(usize, u64)>>,
+    /// The addresses of all changes of one that leapt, and came to its end.
+    leapt: Option<Vec<u64>>,
+    wavering: usize,
 }
 
 impl Changes {
@@ -86,22 +87,27 @@ impl Changes {
         self.known.extend(self.new.drain());
     }
 
-    /// The victim came to its end, without a new change. Says whether all changes are done with.
-    ///
-    /// One that leaps is supposed to do there what the last one did. If another that is stepped all the way does
-    /// anything else, then that was wrong, and nothing is done with: the rest are to be stepped.
+    /// The victim came to its end, without a new change. Says whether that is the end: one that leaps is supposed
+    /// to do there what the last one did, so another is stepped all the way, and compared.
     pub(crate) fn all_are_known(&mut self, on_foot: bool) -> bool {
         match (on_foot, self.leapt.take()) {
-            (false, _) => {
-                self.leapt = Some(self.made.clone());
-                false
+            (false, _) => self.leapt = Some(self.addresses().collect()),
+            (true, Some(leapt)) => {
+                let same = self.addresses().zip(&leapt).take_while(|(own, other)| own == *other);
+                self.wavering = self.made.len().max(leapt.len()) - same.count();
             }
-            (true, Some(leapt)) if leapt != self.made => {
-                self.known.clear();
-                false
-            }
-            (true, _) => true,
+            (true, None) => {}
         }
+        on_foot
+    }
+
+    /// Returns how many changes came after the first in which the one that was stepped all the way differed.
+    pub(crate) fn wavering(&self) -> usize {
+        self.wavering
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = u64> {
+        self.made.iter().map(|(_, address)| *address)
     }
 
     /// Returns how many there were of all victims.

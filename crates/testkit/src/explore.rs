@@ -135,7 +135,9 @@ pub struct Report {
     /// How many of these were asleep.
     pub asleep: usize,
     /// How many instructions (addresses) victims were seen at and none was killed at. Zero for a
-    /// deterministic victim, unless there is a stride; not counted with [`Limits::changes_only`].
+    /// deterministic victim, unless there is a stride. With [`Limits::changes_only`], how many changes came after
+    /// the first in which a victim that was stepped all the way differed from those that ran to where the last one
+    /// was killed: one that yields or spins does so for longer or shorter.
     pub missed: usize,
     /// How many different changes victims were seen to make, with [`Limits::changes_only`].
     pub changes: usize,

@@ -31,7 +31,9 @@ pub(crate) struct Landmark {
 impl Trail {
     /// Returns the place after `from` and up to `target` from where the way to the target is shortest,
     /// if any is worth the breakpoint. None lies behind a sleep, which is something to be stepped into.
-    pub(crate) fn landmark(&self, from: usize, target: usize) -> Option<Landmark> {
+    ///
+    /// With `once` it is one where the victim had not been before: how often it goes round a loop cannot be wrong.
+    pub(crate) fn landmark(&self, from: usize, target: usize, once: bool) -> Option<Landmark> {
         let known = self.ips.len().checked_sub(1)?;
         let sleep = self.sleeps.iter().copied().find(|&at| at >= from).unwrap_or(known);
         let last = target.min(known).min(sleep);
@@ -45,7 +47,7 @@ impl Trail {
             let hits = visits[number];
             let steps = hits * STEPS_PER_HIT + (last - position);
             let better = best.is_none_or(|(least, _)| steps <= least);
-            if ip != *here && better && (hits == 1 || steps < last - from) {
+            if ip != *here && better && (hits == 1 || !once && steps < last - from) {
                 best = Some((steps, Landmark { position, ip, hits }));
             }
         }
@@ -101,12 +103,12 @@ mod tests {
     fn a_short_way_leads_to_the_last_first_visit() {
         // A loop over 20, 30, then onwards.
         let trail = trail(&[10, 20, 30, 20, 30, 40]);
-        assert_eq!(trail.landmark(0, 0), None);
-        assert_eq!(trail.landmark(0, 1), at(1, 20, 1));
-        assert_eq!(trail.landmark(0, 4), at(2, 30, 1));
-        assert_eq!(trail.landmark(0, 5), at(5, 40, 1));
-        assert_eq!(trail.landmark(0, 99), at(5, 40, 1), "beyond the known way");
-        assert_eq!(trail.landmark(1, 3), at(2, 30, 1), "no breakpoint where it stands");
+        assert_eq!(trail.landmark(0, 0, false), None);
+        assert_eq!(trail.landmark(0, 1, false), at(1, 20, 1));
+        assert_eq!(trail.landmark(0, 4, false), at(2, 30, 1));
+        assert_eq!(trail.landmark(0, 5, false), at(5, 40, 1));
+        assert_eq!(trail.landmark(0, 99, false), at(5, 40, 1), "beyond the known way");
+        assert_eq!(trail.landmark(1, 3, false), at(2, 30, 1), "no breakpoint where it stands");
     }
 
     #[test]
@@ -114,10 +116,10 @@ mod tests {
         let rounds = (0..50).flat_map(|_| 20..60);
         let trail = trail(&[10].into_iter().chain(rounds).collect::<Vec<u64>>());
         // Every round before costs a hit, and a step costs less than one.
-        assert_eq!(trail.landmark(0, 1 + 25 * 40), at(25 * 40, 59, 25));
-        assert_eq!(trail.landmark(0, 1 + 25 * 40 + 39), at(1 + 25 * 40 + 39, 59, 26));
+        assert_eq!(trail.landmark(0, 1 + 25 * 40, false), at(25 * 40, 59, 25));
+        assert_eq!(trail.landmark(0, 1 + 25 * 40 + 39, false), at(1 + 25 * 40 + 39, 59, 26));
         assert_eq!(
-            trail.landmark(1 + 25 * 40, 1 + 26 * 40),
+            trail.landmark(1 + 25 * 40, 1 + 26 * 40, false),
             at(26 * 40, 59, 1),
             "not where it stands"
         );
@@ -127,28 +129,28 @@ mod tests {
     fn no_landmark_lies_behind_a_sleep() {
         let mut trail = trail(&[10, 20, 30, 40, 50]);
         trail.note_sleep(2);
-        assert_eq!(trail.landmark(0, 4), at(2, 30, 1));
-        assert_eq!(trail.landmark(2, 4), None, "the sleep itself is stepped");
-        assert_eq!(trail.landmark(3, 4), at(4, 50, 1));
+        assert_eq!(trail.landmark(0, 4, false), at(2, 30, 1));
+        assert_eq!(trail.landmark(2, 4, false), None, "the sleep itself is stepped");
+        assert_eq!(trail.landmark(3, 4, false), at(4, 50, 1));
         trail.note(1, 21);
         trail.note(2, 31);
         trail.note(3, 41);
-        assert_eq!(trail.landmark(0, 3), at(3, 41, 1), "the sleep was on the old way");
+        assert_eq!(trail.landmark(0, 3, false), at(3, 41, 1), "the sleep was on the old way");
     }
 
     #[test]
     fn another_way_replaces_the_rest_of_the_old_one() {
         let mut trail = trail(&[10, 20, 30, 40, 50]);
         trail.note(2, 40);
-        assert_eq!(trail.landmark(0, 99), at(2, 40, 1), "40 is new again at its new place");
+        assert_eq!(trail.landmark(0, 99, false), at(2, 40, 1), "40 is new again at its new place");
         trail.note(3, 20);
-        assert_eq!(trail.landmark(0, 99), at(2, 40, 1));
+        assert_eq!(trail.landmark(0, 99, false), at(2, 40, 1));
         trail.note(2, 40);
-        assert_eq!(trail.landmark(0, 1), at(1, 20, 1));
+        assert_eq!(trail.landmark(0, 1, false), at(1, 20, 1));
     }
 
     #[test]
     fn an_empty_trail_leads_nowhere() {
-        assert_eq!(Trail::default().landmark(0, 7), None);
+        assert_eq!(Trail::default().landmark(0, 7, false), None);
     }
 }

@@ -62,7 +62,7 @@ impl Way {
 
     /// Returns how many addresses a victim passed at which none was killed.
     pub(crate) fn missed(&self) -> usize {
-        self.passed.difference(&self.killed).count()
+        self.passed.difference(&self.killed).count() + self.changes.wavering()
     }
 
     /// Returns how many different changes victims were seen to make.
@@ -143,7 +143,8 @@ impl Way {
                 return Some(KillPoint { instruction, asleep: false, finished, ip });
             }
 
-            let landmark = end.filter(|_| leap).and_then(|end| self.trail.landmark(position, end));
+            let landmark =
+                end.filter(|_| leap).and_then(|end| self.trail.landmark(position, end, seeks));
             if let Some(landmark) = landmark {
                 match tracee.leap(landmark.ip, landmark.hits, limits.nap) {
                     Some(Step::Done) => {

@@ -6,8 +6,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use std::time::Duration;
 
 /// What the column of that name tells, which is no verdict.
-pub(super) const MISSED: &str = "missed: addresses that a victim passed and at which none was killed: all between two \
-    kills with a larger stride than 1; with 1, because the next victim went another way, e.g. in malloc";
+pub(super) const MISSED: &str = "missed: with --stride, addresses that a victim passed and at which none was killed: all between two \
+    kills, or because the next victim went another way, e.g. in malloc; without, changes after the first in which a \
+    victim that was stepped all the way differed from the others, which yield more often or less";
 
 /// One line as soon as a row is done; all that is known when it is not as it must be.
 pub(crate) fn progress(row: &Row, verdict: &Verdict) {

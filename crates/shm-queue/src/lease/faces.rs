@@ -313,6 +313,8 @@ macro_rules! leasing {
 
             /// Leases a message that was poisoned, if there is one; see `poison_after`.
             ///
+            /// Waits for nobody but, a millisecond long, for a receiver that is inside: then there is none for now.
+            ///
             /// It is a lease like others: acknowledge it when it has been dealt with. Given back, or when this
             /// thread dies, it is poisoned again.
             ///

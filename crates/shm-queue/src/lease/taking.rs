@@ -75,11 +75,15 @@ impl<C: Lent> End<C, RECEIVERS> {
         }
     }
 
-    /// Leases a message that was handed out too often, if there is one.
+    /// Leases a message that was handed out too often, if there is one, and nobody stays inside.
     pub(crate) fn lease_poisoned(&self) -> Result<Option<(Name, u32)>, Unleased> {
         let Some(ledger) = self.memory().ledger() else { return Ok(None) };
         let me = ledger.me().map_err(Unleased::NoPlace)?;
-        let _section = self.enter(Patience::FOREVER)?;
+        let _section = match self.enter(Patience::Try) {
+            Ok(section) => section,
+            Err(Stop::Late) => return Ok(None),
+            Err(stop) => return Err(stop.into()),
+        };
         let found = ledger.find_poisoned();
         if let Some(at) = found {
             ledger.take_again(at, me);
