@@ -128,8 +128,6 @@ fn blocks(path: &Path) -> Box<dyn FnMut()> {
 }
 
 /// Some lie in the queue, and one was given back.
-///
-/// Without `take_poisoned`, which waits without an end for whom a spoilt word calls the one inside.
 fn leases(path: &Path) -> Box<dyn FnMut()> {
     let tx = Sender::<[u32; 5]>::create_leased(path, MESSAGES, MESSAGES).unwrap();
     let rx = LeaseReceiver::<[u32; 5]>::open(path).unwrap();
@@ -140,6 +138,7 @@ fn leases(path: &Path) -> Box<dyn FnMut()> {
         assert!(rx.len() <= MESSAGES);
         drop(rx.try_lease());
         drop(rx.try_lease_many(2));
+        drop(rx.take_poisoned());
         let acknowledged = |_: &usize| rx.try_lease().map(|lease| lease.ack()).is_ok();
         assert!((0..MOST).take_while(acknowledged).count() < MOST, "no end of it");
         let _ = tx.join_timeout(Duration::ZERO);
@@ -155,6 +154,7 @@ fn byte_leases(path: &Path) -> Box<dyn FnMut()> {
     Box::new(move || {
         let _ = tx.try_send(&[9; 40]);
         drop(rx.try_lease_many(2));
+        drop(rx.take_poisoned());
         let acknowledged = |_: usize| rx.try_lease().map(|lease| lease.ack()).ok();
         let all = (0..MOST).map_while(acknowledged);
         let count = all.inspect(|message| assert!(message.len() <= ARENA)).count();
