@@ -235,8 +235,9 @@ impl Builder {
     /// # Errors
     ///
     /// `InvalidInput` for a wish that makes no sense, such as no workers, or more of them than this process
-    /// may have descriptors for, or an initializer whose arguments cannot be sent; otherwise what the kernel says when it refuses a process, a thread or a
-    /// descriptor, or why no worker becomes ready. No worker is left then.
+    /// may have descriptors for, or an initializer whose arguments cannot be sent; otherwise what the kernel
+    /// says when it refuses a process, a thread or a descriptor, or why no worker becomes ready. No worker is
+    /// left then.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.workers.unwrap_or_else(|| proc_spawn::cpu_count().get());
         let failed =

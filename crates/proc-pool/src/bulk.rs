@@ -165,6 +165,7 @@ mod tests {
         assert!(call::decode::<Decoded<u32>>(&seven.bytes, Vec::new()).is_err());
         assert_eq!(call::decode::<Decoded<u8>>(&seven.bytes, Vec::new()).unwrap().0, [7; 7]);
     }
+
     #[test]
     fn more_values_than_there_may_be_are_refused() {
         fn decode<T: DeserializeOwned + 'static>(bytes: &[u8], most: usize) -> Option<usize> {

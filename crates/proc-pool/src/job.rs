@@ -1,5 +1,6 @@
 //! A task on its way: what is sent to a worker, and who is told the answer.
 
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,9 +65,7 @@ impl Reply {
         R: serde::de::DeserializeOwned + 'static,
     {
         let mut values = Vec::new();
-        let decoded = call::decode_with(results::Onto(&mut values, items), &self.bytes, self.fds);
-        self.bytes.recycle();
-        let panics = decoded.map_err(TaskError::result)?;
+        let panics = self.decode_with(results::Onto(&mut values, items))?;
         Ok(Results::from_parts(values, panics))
     }
 
@@ -76,10 +75,8 @@ impl Reply {
         R: serde::de::DeserializeOwned + 'static,
     {
         let before = values.len();
-        let decoded = call::decode_with(results::Onto(values, items), &self.bytes, self.fds);
-        self.bytes.recycle();
-        let panic = decoded.map_err(TaskError::result);
-        let panic = panic.map(|panics| panics.into_iter().next().map(|(_, panic)| panic));
+        let panics = self.decode_with(results::Onto(values, items));
+        let panic = panics.map(|panics| panics.into_iter().next().map(|(_, panic)| panic));
         let error = match panic {
             Ok(None) => return Ok(()),
             Ok(Some(panic)) => TaskError::Panicked(panic),
@@ -90,7 +87,14 @@ impl Reply {
     }
 
     pub(crate) fn decode<R: serde::de::DeserializeOwned>(self) -> Result<R, TaskError> {
-        let decoded = call::decode(&self.bytes, self.fds).map_err(TaskError::result);
+        self.decode_with(PhantomData)
+    }
+
+    fn decode_with<T, S>(self, seed: S) -> Result<T, TaskError>
+    where
+        S: for<'de> serde::de::DeserializeSeed<'de, Value = T>,
+    {
+        let decoded = call::decode_with(seed, &self.bytes, self.fds).map_err(TaskError::result);
         self.bytes.recycle();
         decoded
     }

@@ -31,7 +31,8 @@ impl<R: DeserializeOwned + 'static> Rows<R> {
         self.arrived
     }
 
-    /// Takes the answer to the chunk at this place, of so many items. It counts after [`append_ready`](Self::append_ready).
+    /// Takes the answer to the chunk at this place, of so many items. It counts after
+    /// [`append_ready`](Self::append_ready).
     pub(crate) fn put(&mut self, place: usize, items: usize, answer: Told<Results<R>>) {
         self.arrived += 1;
         let ahead = place - self.next;
