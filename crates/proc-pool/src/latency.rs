@@ -30,6 +30,13 @@ impl Latency {
         self.count += 1;
     }
 
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (bucket, count) in self.buckets.iter_mut().zip(other.buckets.iter()) {
+            *bucket += count;
+        }
+        self.count += other.count;
+    }
+
     /// Returns a duration that so many hundredths of all took at most; a quarter too long at worst.
     pub(crate) fn percentile(&self, percent: u64) -> Option<Duration> {
         let wanted = (self.count * percent).div_ceil(100).max(1);

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::latency::Latency;
 use crate::recycle::rss;
 use crate::slot::Slot;
 use crate::state::State;
 
-/// What a pool and its workers have done so far. Returned by [`Pool::stats`](crate::Pool::stats).
+/// What a pool and its workers have done so far. Returned by [`Pool::stats`](crate::Pool::stats) and
+/// [`ThreadPool::stats`](crate::ThreadPool::stats).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -65,7 +67,8 @@ pub struct WorkerStats {
     pub busy: Duration,
     /// For how long it has had none, its start included.
     pub idle: Duration,
-    /// Its resident memory in bytes, shared memory included; `None` when it has just ended.
+    /// Its resident memory in bytes, shared memory included; `None` when it has just ended, and for a
+    /// thread.
     pub rss_bytes: Option<u64>,
 }
 
@@ -74,8 +77,6 @@ impl Stats {
         let now = Instant::now();
         let counts = &state.counts;
         let workers: Vec<_> = state.slots.iter().flatten().map(|slot| worker(slot, now)).collect();
-        let percentile = |percent| state.latency.percentile(percent);
-        let latency = percentile(50).zip(percentile(90)).zip(percentile(99)).zip(percentile(100));
         Self {
             waiting: state.queue.len(),
             running: workers.iter().map(|worker| worker.running).sum(),
@@ -86,8 +87,16 @@ impl Stats {
             started: counts.started,
             died: counts.died,
             recycled: counts.recycled,
-            latency: latency.map(|(((p50, p90), p99), max)| LatencyStats { p50, p90, p99, max }),
+            latency: LatencyStats::of(&state.latency),
         }
+    }
+}
+
+impl LatencyStats {
+    pub(crate) fn of(latency: &Latency) -> Option<Self> {
+        let percentile = |percent| latency.percentile(percent);
+        let (p50, p90) = (percentile(50)?, percentile(90)?);
+        Some(Self { p50, p90, p99: percentile(99)?, max: percentile(100)? })
     }
 }
 

@@ -1,20 +1,26 @@
 //! The same calls on threads: Python's `multiprocessing.dummy`.
 
 mod engine;
+mod tally;
 
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use bytemuck::{AnyBitPattern, NoUninit};
 use proc_spawn::Args;
+use serde::Serialize;
 
 use crate::builder::NO_WORKERS;
 use crate::calls::calls;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::mailbox;
 use crate::options::Options;
+use crate::share::{Broadcast, BroadcastSlice};
+use crate::stats::Stats;
 
 use engine::{Hook, Threads};
 
@@ -82,7 +88,78 @@ impl ThreadPool {
     /// Returns the number of threads.
     #[must_use]
     pub fn workers(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.engine.count()).unwrap_or(NonZeroUsize::MIN)
+        NonZeroUsize::new(self.engine.workers()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// Changes the number of threads. Does not wait: one that is busy finishes what it does.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for no threads, otherwise what the kernel says when it refuses one; those that it
+    /// did not refuse are there.
+    ///
+    /// ```
+    /// let pool = proc_pool::ThreadPool::builder().workers(1).build()?;
+    /// pool.resize(3)?;
+    /// assert_eq!(pool.workers().get(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "grow")]
+    #[doc(alias = "shrink")]
+    pub fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.set_size(workers, "resize")
+    }
+
+    fn set_size(&self, workers: usize, what: &'static str) -> Result<(), Error> {
+        let failed = |source| Error::new(what, format!("a pool of {workers} threads"), source);
+        if workers == 0 {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, NO_WORKERS)));
+        }
+        // One at a time, and none that `join` misses.
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        self.engine.set_size(workers);
+        while let Some(vacancy) = self.engine.vacancy() {
+            let (engine, tally) = (self.engine.clone(), Arc::clone(&vacancy));
+            let started = std::thread::Builder::new()
+                .name(format!("pool-{}", vacancy.id))
+                .spawn(move || engine.serve(&tally));
+            threads.push(started.map_err(|error| {
+                self.engine.give_up(&vacancy);
+                failed(error)
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Returns what the pool and its threads have done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Does as [`Pool::share`](crate::Pool::share); the tasks read the value itself.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn share<T>(&self, value: T) -> Result<Broadcast<T>, Error>
+    where
+        T: Serialize + Send + Sync + 'static,
+    {
+        Broadcast::new(value)
+    }
+
+    /// Does as [`Pool::share_slice`](crate::Pool::share_slice).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn share_slice<T: NoUninit + AnyBitPattern>(
+        &self,
+        items: &[T],
+    ) -> Result<BroadcastSlice<T>, Error> {
+        BroadcastSlice::new(items)
     }
 
     /// Takes no more tasks; the threads finish those that they have, and end. Does not wait.
@@ -113,7 +190,8 @@ impl ThreadPool {
         if self.engine.is_running() {
             return refused("it is still running: close or terminate it first");
         }
-        // Whoever joins at the same time waits for the lock, and with it for the threads.
+        // Without the lock: a task may want to resize the pool.
+        self.engine.until_all_have_left();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // It catches what could panic in it.
@@ -171,22 +249,10 @@ impl ThreadBuilder {
     /// `InvalidInput` for no threads, otherwise what the kernel says when it refuses one.
     pub fn build(self) -> Result<ThreadPool, Error> {
         let workers = self.workers.unwrap_or_else(|| proc_spawn::cpu_count().get());
-        let failed =
-            |source: io::Error| Error::new("make", format!("a pool of {workers} threads"), source);
-        if workers == 0 {
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, NO_WORKERS)));
-        }
-        let engine = Threads::new(workers, self.initializer);
+        let engine = Threads::new(self.initializer);
         // Dropped on the way out, it ends those that were started.
         let pool = ThreadPool { engine, plain: Options::new(), threads: Mutex::default() };
-        for index in 1..=workers {
-            let engine = pool.engine.clone();
-            let thread = std::thread::Builder::new()
-                .name(format!("pool-{index}"))
-                .spawn(move || engine.serve())
-                .map_err(failed)?;
-            pool.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        }
+        pool.set_size(workers, "make")?;
         Ok(pool)
     }
 }

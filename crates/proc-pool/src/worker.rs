@@ -1,5 +1,6 @@
 //! The worker: takes a task, does it, answers, until there are none to come.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
 
@@ -64,7 +65,18 @@ pub(crate) fn depth() -> u32 {
     SETUP.get().map_or(0, |(_, depth)| *depth)
 }
 
-/// Returns the number of this worker in its pool, from 1 on; `None` in a process that is no worker.
+thread_local! {
+    /// Which worker of a pool of threads this is.
+    static THREAD: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Notes that this thread is a worker itself.
+pub(crate) fn is_thread(id: u64) {
+    THREAD.set(Some(id));
+}
+
+/// Returns the number of this worker in its pool, from 1 on; `None` in a process, or on a thread, that
+/// is no worker.
 ///
 /// A worker that replaces another has a number of its own.
 ///
@@ -78,7 +90,7 @@ pub(crate) fn depth() -> u32 {
 /// ```
 #[must_use]
 pub fn worker_id() -> Option<u64> {
-    SETUP.get().map(|(id, _)| *id)
+    THREAD.get().or_else(|| SETUP.get().map(|(id, _)| *id))
 }
 
 /// The function of a worker's process. Returns when there are no tasks to come.

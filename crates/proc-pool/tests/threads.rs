@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use proc_pool::{Options, Pool, SubmitError, TaskError, ThreadPool, TryMapError};
+use proc_pool::{
+    Broadcast, BroadcastSlice, Options, Pool, SubmitError, TaskError, ThreadPool, TryMapError,
+    worker_id,
+};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 use testkit::watchdog;
@@ -49,6 +53,30 @@ macro_rules! same_answers {
             assert!(waiting.cancel());
             assert_eq!(waiting.get(), Err(TaskError::Cancelled));
             assert!(running.into_iter().all(|handle| handle.get().is_ok()));
+            let words = pool.share(vec!["one".to_string(), "two".to_string()]).unwrap();
+            let numbers = pool.share_slice(&[1.0f64, 0.5]).unwrap();
+            let both = |words: Broadcast<Vec<String>>, numbers: BroadcastSlice<f64>, index: usize| {
+                (words[index].clone(), numbers[index])
+            };
+            let items = [0usize, 1].map(|index| (words.clone(), numbers.clone(), index));
+            let read = pool.starmap(items, both).unwrap();
+            assert_eq!(read, [("one".to_string(), 1.0), ("two".to_string(), 0.5)]);
+            assert_eq!(pool.resize(0).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+            pool.resize(3).unwrap();
+            assert_eq!(pool.workers().get(), 3);
+            let three = [300u64; 3].map(|ms| {
+                pool.apply_async((ms,), |ms| { sleep(Duration::from_millis(ms)); worker_id() })
+            });
+            let ids = three.into_iter().map(|id| id.unwrap().get().unwrap());
+            assert!(ids.into_iter().all(|id| matches!(id, Some(1..=3))));
+            pool.resize(1).unwrap();
+            testkit::until(WAIT, "two to go", || pool.stats().workers.len() == 1);
+            assert_eq!(pool.map_in_chunks(0..20, 1, |x: i32| x).unwrap(), Vec::from_iter(0..20));
+            let stats = pool.stats();
+            assert_eq!((stats.waiting, stats.running, stats.failed), (0, 0, 2));
+            assert!(stats.started >= 3);
+            assert!(stats.done > 30 && stats.latency.unwrap().max >= Duration::from_millis(300));
+            assert!(stats.workers[0].ready && stats.workers[0].tasks >= 20);
             assert_eq!(pool.join().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
             let last = pool.apply_async((5u64,), waits).unwrap();
             pool.close();
@@ -88,4 +116,22 @@ fn each_thread_is_initialised_once() {
         .build()
         .unwrap();
     assert_eq!(pool.map(0..50, |_: i32| READY.get()).unwrap(), [1; 50]);
+}
+
+#[test]
+fn a_task_may_resize_the_pool_that_is_being_joined() {
+    let _dog = watchdog(WAIT);
+    static POOL: OnceLock<ThreadPool> = OnceLock::new();
+    let pool = POOL.get_or_init(|| ThreadPool::builder().workers(1).build().unwrap());
+    let late = pool.apply_async((), || {
+        let pool = POOL.get().unwrap();
+        // Joined by now.
+        sleep(Duration::from_millis(100));
+        pool.resize(2).unwrap();
+    });
+    pool.close();
+    pool.join().unwrap();
+    late.unwrap().get().unwrap();
+    assert!(pool.stats().workers.is_empty());
+    assert_eq!(pool.stats().started, 1);
 }
