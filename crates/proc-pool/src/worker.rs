@@ -66,12 +66,12 @@ pub(crate) fn depth() -> u32 {
 }
 
 thread_local! {
-    /// Which worker of a pool of threads this is.
+    /// Set in the workers of a pool of threads.
     static THREAD: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Notes that this thread is a worker itself.
-pub(crate) fn is_thread(id: u64) {
+/// Notes which worker of a pool of threads this thread is.
+pub(crate) fn set_thread(id: u64) {
     THREAD.set(Some(id));
 }
 

@@ -163,12 +163,12 @@ impl Threads {
     pub(super) fn serve(&self, tally: &Arc<Tally>) {
         let _place = Place(self, tally);
         HERE.set(self.name());
-        worker::is_thread(tally.id);
+        worker::set_thread(tally.id);
         if let Some(initializer) = &self.0.initializer {
             // It has been printed.
             let _ = call::catch(initializer);
         }
-        tally.is_ready();
+        tally.note_ready();
         while let Some(Task { submitted, run, .. }) = self.next(tally) {
             tally.begin();
             run(Fate::Do(&|failed| tally.end(submitted, failed)));

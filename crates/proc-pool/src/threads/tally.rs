@@ -37,7 +37,7 @@ impl Tally {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_ready(&self) {
+    pub(super) fn note_ready(&self) {
         self.done().ready = true;
     }
 
