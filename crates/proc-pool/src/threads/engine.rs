@@ -115,7 +115,7 @@ impl Threads {
     /// Notes that no thread could be started, and asks for no more than there are.
     pub(super) fn give_up(&self, vacancy: &Arc<Tally>) {
         let mut state = self.state();
-        state.threads.retain(|tally| !Arc::ptr_eq(tally, vacancy));
+        state.remove(vacancy);
         state.started -= 1;
         state.size = state.threads.len();
         self.0.left.notify_all();
